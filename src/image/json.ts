@@ -1,0 +1,32 @@
+import { KeelsonError, printable } from "../errors.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+// biome-ignore lint/suspicious/noExplicitAny: the shape of parsed JSON is checked field by field by whoever reads it
+export type JsonObject = { [key: string]: any };
+
+/** An object, not a list and not null. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Reads one JSON object of at most `limit` bytes, UTF-8 without a byte order mark. `name` is how messages call it.
+ * Throws E_MANIFEST for anything else, deep nesting included.
+ */
+export function parseJsonObject(bytes: Uint8Array, name: string, limit: number): JsonObject {
+  if (bytes.length > limit) throw bad(name, `it is larger than ${limit} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (error) {
+    throw bad(name, `it is not JSON (${printable(error instanceof Error ? error.message : String(error))})`);
+  }
+  if (!isObject(value)) throw bad(name, "it is not a JSON object");
+  return value;
+}
+
+function bad(name: string, why: string): KeelsonError {
+  return new KeelsonError("E_MANIFEST", `${printable(name)}: ${why}`, {
+    hint: "The source did not give an image; check that the reference names one.",
+  });
+}

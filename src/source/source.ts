@@ -1,0 +1,30 @@
+import type { ImageConfig } from "../image/config.ts";
+import type { Digest } from "../image/digest.ts";
+import type { Descriptor, Manifest } from "../image/manifest.ts";
+import type { Platform } from "../image/platform.ts";
+
+/** A place that one image comes from: a registry repository, a layout, an archive. */
+export interface ImageSource {
+  /**
+   * The image for `platform`, indexes followed, manifest and configuration checked against their digests and sizes.
+   * No layer is read. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST, E_MANIFEST, E_PLATFORM.
+   */
+  resolve(platform: Platform): Promise<SourceImage>;
+  /**
+   * The layer's bytes as stored (compressed), not yet checked: see openLayer. May be called for several layers at once;
+   * ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
+   */
+  openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
+  /** Gives up connections and open files. No stream may be read afterwards. */
+  close(): Promise<void>;
+}
+
+/** One image as its source offers it. */
+export interface SourceImage {
+  /** Of the manifest's bytes. */
+  readonly digest: Digest;
+  readonly manifest: Manifest;
+  readonly manifestBytes: Uint8Array;
+  readonly config: ImageConfig;
+  readonly configBytes: Uint8Array;
+}
