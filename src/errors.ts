@@ -66,5 +66,8 @@ export function errnoOf(error: unknown): string | undefined {
 export function printable(text: string): string {
   return text
     .toWellFormed()
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd]/g,
+      (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
 }

@@ -76,7 +76,8 @@ export function parseManifest(bytes: Uint8Array, declared: string | undefined, n
   const hasIndex = "manifests" in document;
   if (hasIndex && ("config" in document || "layers" in document)) throw bad(name, "it is both a manifest and an index");
   const mediaType = written ?? declared ?? (hasIndex ? indexTypes[0] : manifestTypes[0]);
-  if ((manifestTypes as readonly string[]).includes(mediaType) && !hasIndex) return manifestOf(document, mediaType, name);
+  if ((manifestTypes as readonly string[]).includes(mediaType) && !hasIndex)
+    return manifestOf(document, mediaType, name);
   if ((indexTypes as readonly string[]).includes(mediaType) && hasIndex) return indexOf(document, mediaType, name);
   throw bad(name, `its type ${printable(mediaType)} is not an image manifest or index`);
 }
@@ -146,7 +147,10 @@ function indexOf(document: JsonObject, mediaType: string, name: string): Index {
       return descriptor;
     }
     const { os, architecture, variant } = platform;
-    return { ...descriptor, platform: typeof variant === "string" ? { os, architecture, variant } : { os, architecture } };
+    return {
+      ...descriptor,
+      platform: typeof variant === "string" ? { os, architecture, variant } : { os, architecture },
+    };
   });
   return { kind: "index", mediaType, manifests };
 }

@@ -28,7 +28,11 @@ export function formatPlatform(platform: Platform): string {
 /** The platform of a host with Node's `process.arch`; arm is taken as v7, which Debian's armhf needs. */
 export function hostPlatform(nodeArchitecture: string): Platform {
   const names: Record<string, string> = { x64: "amd64", ia32: "386", ppc64: "ppc64le" };
-  return platformOf("linux", names[nodeArchitecture] ?? nodeArchitecture, nodeArchitecture === "arm" ? "v7" : undefined);
+  return platformOf(
+    "linux",
+    names[nodeArchitecture] ?? nodeArchitecture,
+    nodeArchitecture === "arm" ? "v7" : undefined,
+  );
 }
 
 /**

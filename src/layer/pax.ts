@@ -1,0 +1,47 @@
+import { badTar } from "./header.ts";
+
+/** A PAX or GNU extension larger than this is refused, in bytes. */
+export const extensionLimit = 1024 * 1024;
+
+/**
+ * The records of a PAX extended header, `LENGTH KEY=VALUE\n`, later ones winning; keys and values one character a byte.
+ * Throws E_LAYER for any malformed record. https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_03
+ */
+export function parsePax(bytes: Buffer): Map<string, string> {
+  const records = new Map<string, string>();
+  let at = 0;
+  while (at < bytes.length) {
+    const space = bytes.indexOf(0x20, at);
+    const digits = space < 0 ? "" : bytes.toString("latin1", at, space);
+    if (!/^[0-9]{1,7}$/.test(digits)) throw badTar("a PAX record has no length");
+    const end = at + Number(digits);
+    if (end <= space + 1 || end > bytes.length || bytes[end - 1] !== 0x0a)
+      throw badTar("a PAX record's length is wrong");
+    const record = bytes.toString("latin1", space + 1, end - 1);
+    const equals = record.indexOf("=");
+    if (equals <= 0) throw badTar("a PAX record has no key");
+    const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
+    if (key.includes("\0") || (!key.startsWith("SCHILY.xattr.") && value.includes("\0"))) {
+      throw badTar("a PAX record contains a NUL byte");
+    }
+    records.set(key, value);
+    at = end;
+  }
+  return records;
+}
+
+/** A whole decimal number of a PAX record; undefined when the key is absent. Throws E_LAYER. */
+export function paxInteger(records: ReadonlyMap<string, string>, key: string): number | undefined {
+  const text = records.get(key);
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,16}$/.test(text)) throw badTar(`the PAX ${key} is not a number`);
+  return Number(text);
+}
+
+/** Seconds with a fraction, negative before 1970; undefined when the key is absent. Throws E_LAYER. */
+export function paxTime(records: ReadonlyMap<string, string>, key: string): number | undefined {
+  const text = records.get(key);
+  if (text === undefined) return undefined;
+  if (!/^-?[0-9]{1,12}(?:\.[0-9]*)?$/.test(text)) throw badTar(`the PAX ${key} is not a time`);
+  return Number(text);
+}

@@ -1,0 +1,80 @@
+import { chmodSync, chownSync, copyFileSync, lchownSync, linkSync, mkdirSync, symlinkSync, utimesSync } from "node:fs";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import type { ObjectName } from "../layer/change.ts";
+import type { Attributes } from "../layer/entry.ts";
+import { type DirectoryNode, type LeafNode, sortedChildren } from "../layer/tree.ts";
+import { libc } from "./libc.ts";
+import type { Repository } from "./repository.ts";
+
+type ObjectNode = Extract<LeafNode, { readonly object: ObjectName }>;
+
+/**
+ * Writes `tree` as the directory `path`, which must not exist. Files and symlinks are hard links of the repository's
+ * objects, so nothing may write to them; directories, fifos and devices are made. Not synced: the caller does that
+ * once for all. Throws E_STORE for a lost object, E_CROSS_DEVICE, and errors of the file system.
+ */
+export function checkout(repository: Repository, tree: DirectoryNode, path: string): void {
+  const made = new Map<LeafNode, Buffer>();
+  const located = new Map<ObjectName, string>();
+
+  function writeDirectory(directory: DirectoryNode, at: string): void {
+    const bytes = Buffer.from(at, "latin1");
+    mkdirSync(bytes, { mode: 0o700 });
+    for (const [name, node] of sortedChildren(directory)) {
+      if (node.kind === "directory") writeDirectory(node, `${at}/${name}`);
+      else writeLeaf(node, Buffer.from(`${at}/${name}`, "latin1"));
+    }
+    setAttributes(bytes, directory.attributes);
+  }
+
+  function writeLeaf(node: LeafNode, at: Buffer): void {
+    if (node.kind === "file" || node.kind === "symlink") return linkObject(node, at);
+    const first = made.get(node);
+    if (first !== undefined) return linkSync(first, at);
+    made.set(node, at);
+    if (node.kind === "fifo") libc().makeFifo(at, 0o600);
+    else libc().makeCharacterDevice(at, 0o600, node.major, node.minor);
+    setAttributes(at, node.attributes);
+  }
+
+  function linkObject(node: ObjectNode, at: Buffer): void {
+    const source = located.get(node.object) ?? repository.locate(node.object, "file");
+    try {
+      linkSync(source, at);
+      located.set(node.object, source);
+    } catch (error) {
+      if (errnoOf(error) === "EXDEV") throw crossDevice(path, error);
+      if (errnoOf(error) !== "EMLINK") throw error;
+      copyObject(node, source, at);
+    }
+  }
+
+  writeDirectory(tree, Buffer.from(path, "utf8").toString("latin1"));
+}
+
+/** An inode takes only so many links; then a copy stands in for one. */
+function copyObject(node: ObjectNode, source: string, at: Buffer): void {
+  if (node.kind === "file") {
+    copyFileSync(source, at);
+    return setAttributes(at, node.attributes);
+  }
+  symlinkSync(Buffer.from(node.target, "latin1"), at);
+  lchownSync(at, node.attributes.uid, node.attributes.gid);
+  libc().setTime(at, node.attributes.mtime);
+}
+
+function setAttributes(path: Buffer, attributes: Attributes): void {
+  const { uid, gid, mode, mtime, xattrs } = attributes;
+  if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
+  chmodSync(path, mode);
+  for (const [name, value] of xattrs) libc().setXattr(path, name, Buffer.from(value, "latin1"));
+  if (mtime >= 0) utimesSync(path, mtime, mtime);
+  else libc().setTime(path, mtime);
+}
+
+function crossDevice(path: string, cause: unknown): KeelsonError {
+  return new KeelsonError("E_CROSS_DEVICE", `${path} is not on the store's file system`, {
+    hint: "Keep /var/lib/keelson/repo and /var/lib/keelson/deployments on one file system: deployments are hard links.",
+    cause,
+  });
+}

@@ -1,0 +1,99 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  futimesSync,
+  lchownSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import type { ObjectName } from "../layer/change.ts";
+import type { Attributes } from "../layer/entry.ts";
+import { writeFully } from "./durable.ts";
+import { libc } from "./libc.ts";
+import { fileHash, fileObjectName, symlinkObjectName } from "./object.ts";
+import type { Repository } from "./repository.ts";
+
+/** Puts a file's whole content into the repository, once; its object's name. */
+export function storeFile(repository: Repository, attributes: Attributes, content: Buffer): ObjectName {
+  const name = fileObjectName(attributes, content);
+  if (!repository.has(name, "file")) {
+    const path = repository.stagePath(name, "file");
+    const fd = createFile(path);
+    try {
+      writeFully(fd, content);
+      setFileAttributes(fd, path, attributes);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return name;
+}
+
+export interface FileWriter {
+  write(chunk: Buffer): void;
+  /** The name of the object, now staged. */
+  finish(): ObjectName;
+  /** Closes and forgets what was written. */
+  abandon(): void;
+}
+
+/** Like storeFile for a file too large to hold: hashed and written as it comes. */
+export function openFileWriter(repository: Repository, attributes: Attributes): FileWriter {
+  const hash = fileHash(attributes);
+  const scratch = repository.scratchPath();
+  const fd = createFile(scratch);
+  let open = true;
+  function close(): void {
+    if (open) closeSync(fd);
+    open = false;
+  }
+  return {
+    write(chunk) {
+      hash.update(chunk);
+      writeFully(fd, chunk);
+    },
+    finish() {
+      const name = hash.digest("hex");
+      try {
+        setFileAttributes(fd, scratch, attributes);
+      } finally {
+        close();
+      }
+      // Never over an object that exists: deployments are links to its inode.
+      if (repository.has(name, "file")) rmSync(scratch);
+      else renameSync(scratch, repository.stagePath(name, "file"));
+      return name;
+    },
+    abandon: close,
+  };
+}
+
+/** Puts a symlink into the repository, once; its object's name. */
+export function storeSymlink(repository: Repository, attributes: Attributes, target: string): ObjectName {
+  const name = symlinkObjectName(attributes, target);
+  if (!repository.has(name, "file")) {
+    const path = repository.stagePath(name, "file");
+    symlinkSync(Buffer.from(target, "latin1"), path);
+    lchownSync(path, attributes.uid, attributes.gid);
+    libc().setTime(Buffer.from(path), attributes.mtime);
+  }
+  return name;
+}
+
+/** chown drops set-id bits and capabilities, so it comes first; the time last, as everything else would move it. */
+function setFileAttributes(fd: number, path: string, attributes: Attributes): void {
+  const { uid, gid, mode, mtime, xattrs } = attributes;
+  if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
+  fchmodSync(fd, mode);
+  for (const [name, value] of xattrs) libc().setXattr(Buffer.from(path), name, Buffer.from(value, "latin1"));
+  if (mtime >= 0) futimesSync(fd, mtime, mtime);
+  else libc().setTime(Buffer.from(path), mtime);
+}
+
+function createFile(path: string): number {
+  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+}

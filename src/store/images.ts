@@ -1,0 +1,138 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { type ImageConfig, parseImageConfig } from "../image/config.ts";
+import { type Digest, digestOf, hexOf, parseDigest } from "../image/digest.ts";
+import { isObject, parseJsonObject } from "../image/json.ts";
+import { type Manifest, parseManifest } from "../image/manifest.ts";
+import type { ObjectName } from "../layer/change.ts";
+import { writeDurably } from "./durable.ts";
+
+/** One name of one image in the store. `reference` is the text formatReference gives. */
+export interface StoredImage {
+  readonly reference: string;
+  /** Of the manifest. */
+  readonly digest: Digest;
+  /** Of the configuration: the image id, the same whatever transport the image came by. */
+  readonly id: Digest;
+  /** The OSTree commit of its tree, also under the ref `keelson/image/HEX`. */
+  readonly commit: ObjectName;
+  /** RFC 3339. */
+  readonly pulled: string;
+  /** Pulled for its own sake, so that the last container to go does not take it along. */
+  readonly kept: boolean;
+}
+
+/** The manifest and configuration behind a stored image. */
+export interface ImageDocuments {
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+}
+
+const layoutFile = '{"imageLayoutVersion":"1.0.0"}\n';
+const indexLimit = 64 * 1024 * 1024;
+const annotations = {
+  reference: "org.opencontainers.image.ref.name",
+  id: "dev.keelson.image.id",
+  commit: "dev.keelson.image.commit",
+  pulled: "dev.keelson.image.pulled",
+  kept: "dev.keelson.image.kept",
+} as const;
+
+/** All images below `directory`, an OCI image layout without layers, by reference. Empty when there is none. */
+export function readImages(directory: string): readonly StoredImage[] {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(join(directory, "index.json"));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+  const document = parseJsonObject(bytes, join(directory, "index.json"), indexLimit);
+  const rows: unknown[] = Array.isArray(document.manifests) ? document.manifests : [];
+  const images = rows.map((row): StoredImage => {
+    const notes: unknown = isObject(row) ? row.annotations : undefined;
+    if (!isObject(row) || !isObject(notes)) throw damaged(directory);
+    return {
+      reference: String(notes[annotations.reference]),
+      digest: parseDigest(row.digest),
+      id: parseDigest(notes[annotations.id]),
+      commit: String(notes[annotations.commit]),
+      pulled: String(notes[annotations.pulled]),
+      kept: notes[annotations.kept] === "true",
+    };
+  });
+  return images.sort((a, b) => (a.reference < b.reference ? -1 : 1));
+}
+
+/** Keeps an image under its reference, in place of what had that name. Its layers and commit are in the store already. */
+export function writeImage(
+  directory: string,
+  image: StoredImage,
+  manifestBytes: Uint8Array,
+  configBytes: Uint8Array,
+): void {
+  mkdirSync(join(directory, "blobs", "sha256"), { recursive: true });
+  writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
+  writeBlob(directory, configBytes);
+  writeBlob(directory, manifestBytes);
+  writeIndex(directory, [...readImages(directory).filter((other) => other.reference !== image.reference), image]);
+}
+
+/** Forgets one name; the manifest and configuration too when no other name has them. */
+export function removeImage(directory: string, image: StoredImage): void {
+  const rest = readImages(directory).filter((other) => other.reference !== image.reference);
+  writeIndex(directory, rest);
+  if (!rest.some((other) => other.digest === image.digest)) rmSync(blobPath(directory, image.digest), { force: true });
+  if (!rest.some((other) => other.id === image.id)) rmSync(blobPath(directory, image.id), { force: true });
+}
+
+/** Throws E_STORE or E_MANIFEST when they are not what their digests say. */
+export function readDocuments(directory: string, image: Pick<StoredImage, "digest" | "id">): ImageDocuments {
+  const manifest = parseManifest(readBlob(directory, image.digest), undefined, image.digest);
+  if (manifest.kind !== "manifest") throw damaged(directory);
+  const config = parseImageConfig(readBlob(directory, image.id), manifest.layers.length, image.id);
+  return { manifest, config };
+}
+
+/** The ref that keeps an image's commit. */
+export function imageRef(digest: Digest): string {
+  return `keelson/image/${hexOf(digest)}`;
+}
+
+function readBlob(directory: string, digest: Digest): Buffer {
+  const bytes = readFileSync(blobPath(directory, digest));
+  if (digestOf(bytes) !== digest) throw damaged(blobPath(directory, digest));
+  return bytes;
+}
+
+function writeBlob(directory: string, bytes: Uint8Array): void {
+  const path = blobPath(directory, digestOf(bytes));
+  mkdirSync(dirname(path), { recursive: true });
+  writeDurably(path, bytes, 0o644);
+}
+
+function writeIndex(directory: string, images: readonly StoredImage[]): void {
+  const manifests = images.map((image) => {
+    const bytes = readFileSync(blobPath(directory, image.digest));
+    const notes = {
+      [annotations.reference]: image.reference,
+      [annotations.id]: image.id,
+      [annotations.commit]: image.commit,
+      [annotations.pulled]: image.pulled,
+      [annotations.kept]: String(image.kept),
+    };
+    const { mediaType } = parseManifest(bytes, undefined, image.digest);
+    return { mediaType, digest: image.digest, size: bytes.length, annotations: notes };
+  });
+  const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
+  writeDurably(join(directory, "index.json"), `${JSON.stringify(index, undefined, 2)}\n`, 0o600);
+}
+
+function blobPath(directory: string, digest: Digest): string {
+  return join(directory, "blobs", "sha256", hexOf(digest));
+}
+
+function damaged(path: string): KeelsonError {
+  return new KeelsonError("E_STORE", `${path} is damaged`, { hint: "Pull the image again to write it anew." });
+}

@@ -1,0 +1,83 @@
+import { createRequire } from "node:module";
+import { getSystemErrorName } from "node:util";
+import type koffi from "koffi";
+
+/** The system calls Node does not offer. Paths are bytes. Each throws an Error whose `code` is the errno's name. */
+export interface Libc {
+  /** Takes the lock, or returns false when another open file holds it. */
+  tryLock(fd: number): boolean;
+  /** Waits for the lock, blocking the thread. */
+  lock(fd: number): void;
+  setXattr(path: Buffer, name: string, value: Buffer): void;
+  makeFifo(path: Buffer, mode: number): void;
+  makeCharacterDevice(path: Buffer, mode: number, major: number, minor: number): void;
+  /** Writes everything of the file system that holds `fd` to its medium. */
+  syncFileSystem(fd: number): void;
+  /** Sets a modification time that may lie before 1970, in seconds; a symlink itself, not what it names. */
+  setTime(path: Buffer, seconds: number): void;
+}
+
+const lockExclusive = 2;
+const lockNow = 4;
+const atCwd = -100;
+const symlinkNoFollow = 0x100;
+const fifoType = 0o010000;
+const characterType = 0o020000;
+
+let loaded: Libc | undefined;
+
+/** The C library, loaded on first use: most commands that only read never need it. */
+export function libc(): Libc {
+  loaded ??= bind(createRequire(import.meta.url)("koffi") as typeof koffi);
+  return loaded;
+}
+
+function bind(ffi: typeof koffi): Libc {
+  const library = ffi.load("libc.so.6");
+  const flock = library.func("int flock(int fd, int operation)");
+  const lsetxattr = library.func(
+    "int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)",
+  );
+  const mknod = library.func("int mknod(const uint8_t *path, uint32_t mode, uint64_t device)");
+  const syncfs = library.func("int syncfs(int fd)");
+  const utimensat = library.func("int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)");
+
+  function check(result: number, what: string): void {
+    if (result === 0) return;
+    const code = getSystemErrorName(-ffi.errno());
+    throw Object.assign(new Error(`${code}: ${what}`), { code });
+  }
+
+  return {
+    tryLock(fd) {
+      if (flock(fd, lockExclusive | lockNow) === 0) return true;
+      if (getSystemErrorName(-ffi.errno()) === "EAGAIN") return false;
+      check(-1, "flock");
+      return false;
+    },
+    lock: (fd) => check(flock(fd, lockExclusive), "flock"),
+    setXattr: (path, name, value) =>
+      check(lsetxattr(terminated(path), name, value, value.length, 0), `setxattr ${name} on ${path.toString()}`),
+    makeFifo: (path, mode) => check(mknod(terminated(path), fifoType | mode, 0), `mkfifo ${path.toString()}`),
+    makeCharacterDevice: (path, mode, major, minor) =>
+      check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), `mknod ${path.toString()}`),
+    syncFileSystem: (fd) => check(syncfs(fd), "syncfs"),
+    setTime(path, seconds) {
+      const whole = Math.floor(seconds);
+      const nanoseconds = Math.round((seconds - whole) * 1e9);
+      const time = BigInt.asIntN(64, BigInt(whole));
+      const times = new BigInt64Array([time, BigInt(nanoseconds), time, BigInt(nanoseconds)]);
+      check(utimensat(atCwd, terminated(path), times, symlinkNoFollow), `utimensat ${path.toString()}`);
+    },
+  };
+}
+
+function terminated(path: Buffer): Buffer {
+  return Buffer.concat([path, Buffer.alloc(1)]);
+}
+
+/** makedev(3) of glibc for numbers within 12 and 20 bits. */
+function deviceNumber(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return ((high & 0xfffn) << 8n) | (low & 0xffn) | ((low & 0xfff00n) << 12n);
+}

@@ -1,0 +1,57 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf, KeelsonError, printable } from "../errors.ts";
+import { libc } from "./libc.ts";
+
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * Takes the one writer's lock on the file `path`; the kernel frees it when the holder dies. Throws E_LOCKED naming the
+ * holder. The file says who holds it: `PID COMMAND`.
+ */
+export function takeLock(path: string, command: string): Lock {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  for (;;) {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    if (!libc().tryLock(fd)) {
+      closeSync(fd);
+      throw locked(path);
+    }
+    // The last holder may have removed the file, and a third one made a new one, before the lock was had.
+    if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) {
+      ftruncateSync(fd);
+      writeSync(fd, `${process.pid} ${command}\n`, 0);
+      return { release: () => closeSync(fd) };
+    }
+    closeSync(fd);
+  }
+}
+
+function locked(path: string): KeelsonError {
+  const holder = printable(holderOf(path)) || "unknown";
+  return new KeelsonError("E_LOCKED", `another keelson is at work here: process ${holder}`, {
+    hint: "Wait until it is done and try again.",
+  });
+}
+
+/** The holder may let go, and remove the file, at any moment. */
+function holderOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "";
+    throw error;
+  }
+}

@@ -1,0 +1,150 @@
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import type { ObjectName } from "../layer/change.ts";
+import type { DirectoryNode } from "../layer/tree.ts";
+import { writeTreeObjects } from "./commit.ts";
+import { syncDirectory, writeDurably } from "./durable.ts";
+import { libc } from "./libc.ts";
+import { type ObjectKind, objectPath } from "./object.ts";
+
+/**
+ * An OSTree repository in `bare` mode (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
+ * until publish() nothing outside `tmp/staging` has changed, and what publish() shows is on the medium.
+ */
+export interface Repository {
+  readonly path: string;
+  /** Whether the object is there, published or staged. */
+  has(name: ObjectName, kind: ObjectKind): boolean;
+  /** Where the object is read from. Throws E_STORE when it is nowhere. */
+  locate(name: ObjectName, kind: ObjectKind): string;
+  /** A path in the staging directory for an object that `has` does not know; the caller writes the file there. */
+  stagePath(name: ObjectName, kind: ObjectKind): string;
+  /** A path in the staging directory for content whose name is not known yet. */
+  scratchPath(): string;
+  /** Writes the directories and the commit of a tree; the name of the commit. */
+  commit(tree: DirectoryNode, subject: string, timestamp: number): ObjectName;
+  /** Syncs what is staged and moves it among the objects. A crash in between leaves objects nobody names. */
+  publish(): void;
+  /** Forgets what is staged. */
+  discard(): void;
+  readRef(ref: string): ObjectName | undefined;
+  writeRef(ref: string, commit: ObjectName): void;
+  removeRef(ref: string): void;
+}
+
+const config = "[core]\nrepo_version=1\nmode=bare\n";
+const directories = ["objects", "refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"];
+
+/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
+export function openRepository(path: string): Repository {
+  makeRepository(path);
+  const staging = join(path, "tmp", "staging");
+  rmSync(staging, { recursive: true, force: true });
+  const published = join(path, "objects");
+  const known = new Set<string>();
+  const staged = new Set<string>();
+  let scratch = 0;
+
+  function has(name: ObjectName, kind: ObjectKind): boolean {
+    const object = objectPath(name, kind);
+    if (staged.has(object) || known.has(object)) return true;
+    if (lstatSync(join(published, object), { throwIfNoEntry: false }) === undefined) return false;
+    known.add(object);
+    return true;
+  }
+
+  function stagePath(name: ObjectName, kind: ObjectKind): string {
+    const object = objectPath(name, kind);
+    if (staged.size === 0) mkdirSync(staging, { recursive: true, mode: 0o700 });
+    mkdirSync(join(staging, name.slice(0, 2)), { recursive: true, mode: 0o700 });
+    staged.add(object);
+    return join(staging, object);
+  }
+
+  return {
+    path,
+    has,
+    stagePath,
+    locate(name, kind) {
+      const object = objectPath(name, kind);
+      if (staged.has(object)) return join(staging, object);
+      if (has(name, kind)) return join(published, object);
+      throw new KeelsonError("E_STORE", `the store has lost object ${name}.${kind}`, {
+        hint: "Run keelson pull for the image again; it fetches what is missing.",
+      });
+    },
+    scratchPath() {
+      mkdirSync(staging, { recursive: true, mode: 0o700 });
+      return join(staging, `scratch-${scratch++}`);
+    },
+    commit(tree, subject, timestamp) {
+      return writeTreeObjects(tree, subject, timestamp, (name, kind, bytes) => {
+        if (!has(name, kind)) writeFileSync(stagePath(name, kind), bytes, { mode: 0o644, flag: "wx" });
+      });
+    },
+    publish() {
+      if (staged.size > 0) publishObjects(staging, published, staged);
+      for (const object of staged) known.add(object);
+      staged.clear();
+      rmSync(staging, { recursive: true, force: true });
+    },
+    discard() {
+      staged.clear();
+      rmSync(staging, { recursive: true, force: true });
+    },
+    readRef: (ref) => readRef(path, ref),
+    writeRef(ref, commit) {
+      const file = join(path, "refs", "heads", ref);
+      mkdirSync(join(file, ".."), { recursive: true });
+      writeDurably(file, `${commit}\n`, 0o644);
+    },
+    removeRef: (ref) => rmSync(join(path, "refs", "heads", ref), { force: true }),
+  };
+}
+
+/** The commit a ref names; undefined when there is none. Needs no lock. */
+export function readRef(repository: string, ref: string): ObjectName | undefined {
+  try {
+    return readFileSync(join(repository, "refs", "heads", ref), "utf8").trim();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function makeRepository(path: string): void {
+  if (existsSync(join(path, "config"))) return;
+  for (const directory of directories) mkdirSync(join(path, directory), { recursive: true, mode: 0o755 });
+  writeDurably(join(path, "config"), config, 0o644);
+}
+
+/** Data first, then names: an object that can be seen under `objects/` is whole. */
+function publishObjects(staging: string, published: string, staged: ReadonlySet<string>): void {
+  const fd = openSync(staging, "r");
+  try {
+    libc().syncFileSystem(fd);
+    const prefixes = new Set(readdirSync(published));
+    for (const object of staged) {
+      const prefix = object.slice(0, 2);
+      if (!prefixes.has(prefix)) mkdirSync(join(published, prefix), { mode: 0o755 });
+      prefixes.add(prefix);
+      renameSync(join(staging, object), join(published, object));
+    }
+    syncDirectory(published);
+    libc().syncFileSystem(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
