@@ -39,7 +39,7 @@ function makeTree(directory: string): void {
     head -c 700000 /dev/urandom > large
     printf x > "$(printf 'caf\\303\\251')"; printf y > "$(printf 'raw\\377')"
     mkdir acl; setfacl -m u:7:rwx acl; : > acl/f; setfacl -m u:8:r acl/f
-    find . -depth ! -name one ! -name empty2 ! -name bin -exec touch -h -d @1600000000.5 {} +
+    find . -depth ! -name one ! -name empty2 ! -path ./bin -exec touch -h -d @1600000000.5 {} +
   `,
     ],
     { cwd: directory },
