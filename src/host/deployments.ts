@@ -1,0 +1,117 @@
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../errors.ts";
+import type { DirectoryNode } from "../layer/tree.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { checkout } from "../store/checkout.ts";
+import { syncDirectory } from "../store/durable.ts";
+import { libc } from "../store/libc.ts";
+import type { Repository } from "../store/repository.ts";
+
+/** A container as found on disk: its current deployment, or why that cannot be read. */
+export type InstalledContainer =
+  | { readonly kind: "installed"; readonly name: string; readonly deployment: Deployment }
+  | { readonly kind: "broken"; readonly name: string; readonly reason: string };
+
+/** Every container below `directory` that has a current deployment, by name. One that is broken hides no other. */
+export function readContainers(directory: string): readonly InstalledContainer[] {
+  return entriesOf(directory)
+    .sort()
+    .map((name) => readContainer(directory, name))
+    .filter((container) => container !== undefined);
+}
+
+/** undefined when no container of that name is installed; what no command has finished is not. */
+export function readContainer(directory: string, name: string): InstalledContainer | undefined {
+  try {
+    const current = readlinkSync(join(directory, name, "current"));
+    const deployment: Deployment = JSON.parse(readFileSync(join(directory, name, current, "deployment.json"), "utf8"));
+    if (deployment.schema !== 1 || deployment.name !== name)
+      throw new Error("deployment.json is not of this container");
+    return { kind: "installed", name, deployment };
+  } catch (error) {
+    const code = errnoOf(error);
+    if ((code === "ENOENT" || code === "ENOTDIR" || code === "EINVAL") && !hasCurrent(directory, name))
+      return undefined;
+    return { kind: "broken", name, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The number the next deployment of `name` gets. */
+export function nextGeneration(directory: string, name: string): number {
+  const numbers = entriesOf(join(directory, name)).map((entry) => Number.parseInt(entry, 10));
+  return Math.max(0, ...numbers.filter(Number.isInteger)) + 1;
+}
+
+/**
+ * Writes a deployment: tree, config.json and record beside their place, all of it synced, then renamed. Until something
+ * points at it, it is garbage. Throws what checkout throws; nothing is left then.
+ */
+export function stageDeployment(
+  directory: string,
+  deployment: Deployment,
+  tree: DirectoryNode,
+  repository: Repository,
+): void {
+  const place = join(directory, deployment.name, String(deployment.generation));
+  const beside = `${place}.new`;
+  mkdirSync(join(directory, deployment.name), { recursive: true, mode: 0o700 });
+  try {
+    rmSync(beside, { recursive: true, force: true });
+    mkdirSync(beside, { mode: 0o700 });
+    if (deployment.rootfs === undefined) checkout(repository, tree, join(beside, "rootfs"));
+    else symlinkSync(deployment.rootfs, join(beside, "rootfs"));
+    writeFileSync(join(beside, "config.json"), deployment.config, { mode: 0o600 });
+    writeFileSync(join(beside, "deployment.json"), `${JSON.stringify(deployment, undefined, 2)}\n`, { mode: 0o600 });
+    syncAll(beside);
+    renameSync(beside, place);
+    syncDirectory(join(directory, deployment.name));
+  } catch (error) {
+    rmSync(beside, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Removes what no command has finished: names without a current deployment, and deployments still beside their place. */
+export function sweepDeployments(directory: string): void {
+  for (const name of entriesOf(directory)) {
+    const container = join(directory, name);
+    if (!hasCurrent(directory, name)) rmSync(container, { recursive: true, force: true });
+    for (const entry of entriesOf(container)) {
+      if (entry.endsWith(".new")) rmSync(join(container, entry), { recursive: true, force: true });
+    }
+  }
+}
+
+function syncAll(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    libc().syncFileSystem(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function hasCurrent(directory: string, name: string): boolean {
+  return entriesOf(join(directory, name)).includes("current");
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}

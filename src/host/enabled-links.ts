@@ -1,0 +1,52 @@
+import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename, join } from "node:path";
+import { errnoOf } from "../errors.ts";
+import type { DeployedLink } from "../plan/deployment.ts";
+import { alsoInstalled, unitDirectory } from "../plan/unit-links.ts";
+import { findUnit } from "./unit-origin.ts";
+
+/** A unit file found below a root. */
+export interface UnitText {
+  readonly unit: string;
+  /** As the host names it. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** `unit` and what its Also= names, as far as there are unit files of those names below `root`; itself first. */
+export async function installedTogether(root: string, unit: string): Promise<readonly UnitText[]> {
+  const found = new Map<string, UnitText>();
+  const wanted = [unit];
+  for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+    const origin = found.has(next) ? undefined : await findUnit(root, next);
+    if (origin?.kind !== "unit") continue;
+    const text = readFileSync(join(root, origin.path), "utf8");
+    found.set(next, { unit: next, path: origin.path, text });
+    wanted.push(...alsoInstalled(next, text));
+  }
+  return [...found.values()];
+}
+
+/** The links by which any of `units` is enabled below `root`: in directories of other units, and aliases. */
+export function enabledLinks(root: string, units: readonly string[]): readonly DeployedLink[] {
+  const top = entriesOf(join(root, unitDirectory));
+  const aliases = top.filter((entry) => entry.isSymbolicLink() && !units.includes(entry.name)).map(({ name }) => name);
+  const others = top
+    .filter((entry) => entry.isDirectory() && /\.(?:wants|requires|upholds)$/.test(entry.name))
+    .flatMap(({ name }) => entriesOf(join(root, unitDirectory, name)).map((entry) => ({ directory: name, entry })))
+    .filter(({ entry }) => entry.isSymbolicLink() && units.includes(entry.name))
+    .map(({ directory, entry }) => `${directory}/${entry.name}`);
+  const linkAt = (name: string): DeployedLink => {
+    return { path: `${unitDirectory}/${name}`, target: readlinkSync(join(root, unitDirectory, name)) };
+  };
+  return [...aliases.map(linkAt).filter(({ target }) => units.includes(basename(target))), ...others.map(linkAt)];
+}
+
+function entriesOf(path: string): readonly Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

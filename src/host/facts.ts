@@ -1,0 +1,34 @@
+import type { HostFacts } from "../plan/facts.ts";
+import { readContainers } from "./deployments.ts";
+import { readKernel } from "./kernel.ts";
+import type { HostRoot } from "./root.ts";
+
+/** What planning asks about the host, looked up when it is asked. `deployments` is a path for system calls. */
+export function openFacts(root: HostRoot, state: string, deployments: string, keelson: string): HostFacts {
+  const owners = new Map<string, string>();
+  const made = new Set<string>();
+  const declared: { readonly path: string; readonly name: string }[] = [];
+  for (const container of readContainers(deployments)) {
+    if (container.kind === "broken") continue;
+    const { name, hostFiles, tmpfiles, service, madeDirectories } = container.deployment;
+    for (const { path } of [...madeDirectories, ...(tmpfiles?.made ?? [])]) made.add(path);
+    for (const file of hostFiles) if (!file.foreign) owners.set(file.path, name);
+    for (const path of tmpfiles?.declared ?? []) declared.push({ path, name });
+    for (const path of [service?.path, tmpfiles?.path]) if (path !== undefined) owners.set(path, name);
+  }
+  return {
+    state,
+    deployments: `${state}/deployments`,
+    keelson,
+    ...readKernel(root),
+    at: root.at,
+    resolve: root.resolve,
+    madeBefore: (path) => made.has(path),
+    declaredElsewhere: (path, name) =>
+      declared.some(
+        (other) =>
+          other.name !== name && (`${other.path}/`.startsWith(`${path}/`) || `${path}/`.startsWith(`${other.path}/`)),
+      ),
+    ownerOf: (path) => owners.get(path),
+  };
+}

@@ -1,0 +1,120 @@
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { shownPath } from "../layer/path.ts";
+import type { FileState, HostChange } from "../plan/change.ts";
+import { besidePath, createDurably, directoryOf, linkDurably, syncDirectory, writeDurably } from "../store/durable.ts";
+import type { HostRoot } from "./root.ts";
+
+type FileChange = Extract<HostChange, { kind: "file" | "symlink" | "directory" | "current" | "purge" }>;
+
+/**
+ * Makes one change of the file system, durably. Repeating it, wholly or half done, gives the same; what stands at a path
+ * and is neither what the change starts from nor what it leads to is left alone. `deployments` is a path of the root.
+ */
+export function changeFile(change: FileChange, root: HostRoot, deployments: string): void {
+  switch (change.kind) {
+    case "file":
+      return changeRegularFile(change, root, deployments);
+    case "symlink":
+      return changeSymlink(change, root);
+    case "directory":
+      return changeDirectory(change, root);
+    case "current":
+      return changeCurrent(change, root.path(`${deployments}/${change.name}/current`));
+    case "purge":
+      rmSync(root.bytes(change.path), { recursive: true, force: true });
+      return syncDirectory(directoryOf(root.bytes(change.path)));
+  }
+}
+
+function changeRegularFile(change: FileChange & { kind: "file" }, root: HostRoot, deployments: string): void {
+  const path = root.bytes(change.path);
+  rmSync(besidePath(path), { force: true });
+  const fact = root.at(change.path);
+  const holds = (state: FileState | undefined): boolean =>
+    state !== undefined && fact.kind === "file" && fact.sha256 === state.sha256;
+  if (change.to === undefined) {
+    if (holds(change.from)) removeFile(path);
+  } else if (fact.kind === "missing") {
+    createDurably(path, contentOf(change.to, root, deployments), change.to.mode);
+  } else if (holds(change.from) || holds(change.to)) {
+    writeDurably(path, contentOf(change.to, root, deployments), change.to.mode);
+  } else {
+    throw inTheWay(change.path);
+  }
+}
+
+function contentOf(state: FileState, root: HostRoot, deployments: string): string | Buffer {
+  const { content } = state;
+  if (content.kind === "text") return content.text;
+  const fd = openSync(
+    root.bytes(`${deployments}/${content.path}`),
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  );
+  try {
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot): void {
+  const path = root.bytes(change.path);
+  rmSync(besidePath(path), { force: true });
+  const fact = root.at(change.path);
+  const target = fact.kind === "symlink" ? fact.target : undefined;
+  if (change.to === undefined) {
+    if (target !== undefined && target === change.from) removeFile(path);
+  } else if (fact.kind === "missing" || target === change.from || target === change.to) {
+    linkDurably(path, Buffer.from(change.to, "latin1"));
+  } else {
+    throw inTheWay(change.path);
+  }
+}
+
+function changeDirectory(change: FileChange & { kind: "directory" }, root: HostRoot): void {
+  const path = root.bytes(change.path);
+  try {
+    if (change.to === undefined) rmdirSync(path);
+    else mkdirSync(path, { mode: change.to });
+  } catch (error) {
+    // Somebody else made it, uses it, or it is already as it should be.
+    const harmless = change.to === undefined ? ["ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR", "EBUSY"] : ["EEXIST"];
+    if (!harmless.includes(errnoOf(error) ?? "")) throw error;
+    return;
+  }
+  syncDirectory(directoryOf(path));
+}
+
+function changeCurrent(change: FileChange & { kind: "current" }, link: string): void {
+  rmSync(besidePath(link), { force: true });
+  if (change.to !== undefined) return linkDurably(link, String(change.to));
+  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return;
+  if (change.from !== undefined && readlinkSync(link) !== String(change.from)) return;
+  removeFile(Buffer.from(link));
+}
+
+function removeFile(path: Buffer): void {
+  rmSync(path, { force: true });
+  syncDirectory(directoryOf(path));
+}
+
+function inTheWay(path: string): KeelsonError {
+  return new KeelsonError(
+    "E_FILE_EXISTS",
+    `${shownPath(path)} was changed by somebody else while keelson was at work`,
+    {
+      hint: "Look at the file and try again; nothing has been overwritten.",
+    },
+  );
+}

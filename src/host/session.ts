@@ -1,0 +1,51 @@
+import { readImages } from "../store/images.ts";
+import { takeLock } from "../store/lock.ts";
+import { forgetImage, makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
+import { readContainers, sweepDeployments } from "./deployments.ts";
+import { readJournal, recover, type TransactionHost } from "./transaction.ts";
+
+/**
+ * Runs `action` as the one writer of this root. What a crash left half done is finished or taken back first, and said
+ * through `say`. Afterwards nothing is left of a store that holds nothing. Throws E_LOCKED, E_RECOVER, and what `action` does.
+ */
+export async function asWriter<T>(
+  verb: string,
+  paths: StorePaths,
+  host: TransactionHost,
+  say: (text: string) => void,
+  action: () => Promise<T>,
+): Promise<T> {
+  makeState(paths);
+  const lock = takeLock(paths.lock, `keelson ${verb}`);
+  try {
+    const recovered = await recover(host);
+    if (recovered !== undefined) {
+      say(
+        `${recovered.verb} ${recovered.name} had been interrupted and was ${recovered.direction === "back" ? "taken back" : "finished"}`,
+      );
+    }
+    sweep(paths);
+    return await action();
+  } finally {
+    if (readJournal(host) === undefined) {
+      sweep(paths);
+      removeEmptyStore(paths);
+    }
+    lock.release();
+  }
+}
+
+/**
+ * Removes what nothing points at: deployments that were never put in place or are no longer, images that only came along
+ * with a container that is gone.
+ */
+function sweep(paths: StorePaths): void {
+  sweepDeployments(paths.deployments);
+  const containers = readContainers(paths.deployments);
+  if (containers.every((container) => container.kind === "installed")) {
+    const used = new Set(containers.map((container) => container.deployment.image.digest));
+    for (const image of readImages(paths.images)) {
+      if (!image.kept && !used.has(image.digest)) forgetImage(paths, image);
+    }
+  }
+}

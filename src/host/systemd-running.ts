@@ -1,0 +1,133 @@
+import { KeelsonError } from "../errors.ts";
+import { enabledLinks, installedTogether } from "./enabled-links.ts";
+import { lastLines } from "./journal-lines.ts";
+import { type Bus, connectBus, errorName, managerPath } from "./systemd-bus.ts";
+import { absentUnit, type UnitState } from "./unit-state.ts";
+
+const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit";
+
+/** The Systemd of this host, where one runs, over the system bus: connected on first use. */
+export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path: string) => Promise<void>) {
+  let connection: Promise<Bus> | undefined;
+  const connect = (): Promise<Bus> => {
+    connection ??= connectBus();
+    return connection;
+  };
+  const call = async (method: string, signature: string, ...body: readonly unknown[]): Promise<void> => {
+    await (await connect()).call(managerPath, method, signature, body);
+  };
+  return {
+    running: true,
+    reload: () => call("Reload", ""),
+    enable: async (unit: string) => {
+      await call("EnableUnitFiles", "asbb", [unit], false, false);
+      return enabledLinks("/", await namesTogether(unit));
+    },
+    disable: async (unit: string) => {
+      const before = enabledLinks("/", await namesTogether(unit));
+      await call("DisableUnitFiles", "asb", [unit], false);
+      return before;
+    },
+    start: async (unit: string) => start(await connect(), unit),
+    stop: async (unit: string) => stop(await connect(), unit),
+    resetFailed: (unit: string) => call("ResetFailedUnit", "s", unit).catch(ignoreUnknown),
+    states: async (units: readonly string[]) => readStates(await connect(), units),
+    tmpfiles,
+    close: async () => {
+      const bus = await connection?.catch(() => undefined);
+      bus?.close();
+      connection = undefined;
+    },
+  };
+}
+
+async function namesTogether(unit: string): Promise<readonly string[]> {
+  const files = await installedTogether("/", unit);
+  return [...new Set([unit, ...files.map((file) => file.unit)])];
+}
+
+async function start(bus: Bus, unit: string): Promise<void> {
+  const begun = Date.now();
+  const result = await bus.runJob("StartUnit", unit);
+  if (result === "done") return;
+  const state = await readState(bus, unit);
+  const lines = await lastLines(unit, begun);
+  throw new KeelsonError("E_START", [`${unit} did not start: ${reasonOf(result, state)}`, ...lines].join("\n"), {
+    hint: `It is installed: mend the cause, then systemctl start ${unit}; journalctl -u ${unit} shows more.`,
+  });
+}
+
+async function stop(bus: Bus, unit: string): Promise<void> {
+  const before = await readState(bus, unit);
+  if (before.activeState === "inactive") return;
+  const begun = Date.now();
+  const result = await bus.runJob("StopUnit", unit).catch((error: unknown) => {
+    ignoreUnknown(error);
+    return "done";
+  });
+  if (result === "done") return;
+  const state = await readState(bus, unit);
+  const lines = await lastLines(unit, begun);
+  throw new KeelsonError("E_STOP", [`${unit} did not stop: ${reasonOf(result, state)}`, ...lines].join("\n"), {
+    hint: `See systemctl status ${unit}, stop it by hand, then run the command again.`,
+  });
+}
+
+function reasonOf(job: string, { activeState, subState, result, exitStatus }: UnitState): string {
+  const exit = exitStatus === undefined ? "" : `, ${result === "signal" ? "signal" : "exit status"} ${exitStatus}`;
+  return `job ${job}, state ${activeState} (${subState}), result ${result}${exit}`;
+}
+
+function ignoreUnknown(error: unknown): void {
+  if (errorName(error) !== noSuchUnit) throw error;
+}
+
+async function readState(bus: Bus, unit: string): Promise<UnitState> {
+  return (await readStates(bus, [unit])).get(unit) ?? absentUnit;
+}
+
+/** The bus lets a connection wait for 128 replies: this many units, with eight properties each. */
+const unitsAtOnce = 12;
+
+/** One call for all units, then the properties of several in one go: nothing waits for an answer before the next is asked. */
+async function readStates(bus: Bus, units: readonly string[]): Promise<ReadonlyMap<string, UnitState>> {
+  if (units.length === 0) return new Map();
+  const [rows] = (await bus.call(managerPath, "ListUnitsByNames", "as", [units])) as [readonly (readonly string[])[]];
+  const states = new Map<string, UnitState>(units.map((unit) => [unit, absentUnit]));
+  for (let at = 0; at < rows.length; at += unitsAtOnce) {
+    const read = rows.slice(at, at + unitsAtOnce).map(async (row) => {
+      const [unit = "", , loadState = "", activeState = "", subState = "", , path = ""] = row;
+      states.set(unit, { loadState, activeState, subState, ...(await readProperties(bus, unit, path)) });
+    });
+    await Promise.all(read);
+  }
+  return states;
+}
+
+type Properties = Omit<UnitState, "loadState" | "activeState" | "subState">;
+
+async function readProperties(bus: Bus, unit: string, path: string): Promise<Properties> {
+  const read = async (kind: "Unit" | "Service", name: string): Promise<unknown> => {
+    const body = [`org.freedesktop.systemd1.${kind}`, name];
+    const [variant] = (await bus.call(path, "org.freedesktop.DBus.Properties.Get", "ss", body)) as [
+      { readonly value: unknown },
+    ];
+    return variant.value;
+  };
+  const general = ["UnitFileState", "FragmentPath", "NeedDaemonReload"].map((name) => read("Unit", name));
+  const own = unit.endsWith(".service")
+    ? ["Result", "MainPID", "NRestarts", "ExecMainCode", "ExecMainStatus"].map((name) => read("Service", name))
+    : [];
+  const [[unitFileState, fragmentPath, needsReload], [result, mainPid, restarts, exitCode, exitStatus]] =
+    await Promise.all([Promise.all(general), Promise.all(own)]);
+  return {
+    unitFileState: String(unitFileState),
+    fragmentPath: String(fragmentPath),
+    needsReload: needsReload === true,
+    result: String(result ?? "success"),
+    mainPid: Number(mainPid ?? 0),
+    restarts: Number(restarts ?? 0),
+    // The code is 0 as long as no main process has ended.
+    ...(Number(exitCode ?? 0) === 0 ? {} : { exitStatus: Number(exitStatus) }),
+  };
+}

@@ -1,0 +1,57 @@
+import { existsSync, realpathSync } from "node:fs";
+import { KeelsonError } from "../errors.ts";
+import type { DeployedLink } from "../plan/deployment.ts";
+import { programPath, runProgram } from "./program.ts";
+import { openOfflineSystemd } from "./systemd-offline.ts";
+import { openRunningSystemd } from "./systemd-running.ts";
+import type { UnitState } from "./unit-state.ts";
+
+/** The service manager of a root. Units are named in full: `etcd.service`. */
+export interface Systemd {
+  /** true: a manager runs and is spoken to over D-Bus; false: links only, nothing is started. */
+  readonly running: boolean;
+  /** Makes systemd read unit files again; enable and disable do not do it by themselves. */
+  reload(): Promise<void>;
+  /** Enables by [Install], with what Also= names; gives the links made or found. Throws E_SYSTEMD, E_FILE_EXISTS, E_UNIT. */
+  enable(unit: string): Promise<readonly DeployedLink[]>;
+  /** Removes all links that enable the unit, those of an administrator too; gives the links removed. */
+  disable(unit: string): Promise<readonly DeployedLink[]>;
+  /**
+   * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of
+   * this start; E_SYSTEMD when systemd does not take the job.
+   */
+  start(unit: string): Promise<void>;
+  /** Stops and waits for the job, E_STOP likewise; a unit that is not there or inactive is left alone. */
+  stop(unit: string): Promise<void>;
+  /** Forgets a failure; of a unit that systemd does not know there is nothing to forget. */
+  resetFailed(unit: string): Promise<void>;
+  /** The states of all `units`, over one connection; for an unknown one `not-found` and `inactive`. */
+  states(units: readonly string[]): Promise<ReadonlyMap<string, UnitState>>;
+  /** systemd-tmpfiles with the one file, `path` as the host names it. Nothing below another root: it is done at boot there. */
+  tmpfiles(action: "create" | "remove", path: string): Promise<void>;
+  /** Gives up the connection, if there is one. */
+  close(): Promise<void>;
+}
+
+/** The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links. Connects on first use. */
+export function openSystemd(root: string): Systemd {
+  if (realpathSync(root) !== "/") return openOfflineSystemd(root, async () => {});
+  return existsSync("/run/systemd/system") ? openRunningSystemd(runTmpfiles) : openOfflineSystemd("/", runTmpfiles);
+}
+
+const tmpfilesTimeout = 60_000;
+
+/** A host without systemd-tmpfiles has no use for what it does. */
+async function runTmpfiles(action: "create" | "remove", path: string): Promise<void> {
+  const program = programPath("systemd-tmpfiles");
+  if (program === undefined) return;
+  const { status, stderr } = await runProgram(program, [`--${action}`, path], tmpfilesTimeout);
+  if (status === 0) return;
+  throw new KeelsonError(
+    "E_SYSTEMD",
+    `systemd-tmpfiles --${action} ${path} ended with status ${status}: ${stderr.trim()}`,
+    {
+      hint: "Mend what it complains of; the lines come from the image's tmpfiles template.",
+    },
+  );
+}

@@ -1,0 +1,146 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { formatChange, type HostChange, invertChange } from "../plan/change.ts";
+import { syncDirectory, writeDurably } from "../store/durable.ts";
+import { changeFile } from "./files.ts";
+import type { HostRoot } from "./root.ts";
+import type { Systemd } from "./systemd.ts";
+
+/** What stands in the journal while a change of the host is under way. */
+export interface JournalRecord {
+  readonly schema: 1;
+  readonly verb: string;
+  readonly name: string;
+  /** Where a crash leads: back to how it was, or on to how it was to be. */
+  readonly direction: "back" | "forward";
+  readonly changes: readonly HostChange[];
+}
+
+export interface TransactionHost {
+  readonly root: HostRoot;
+  readonly systemd: Systemd;
+  /** Paths of the root. */
+  readonly journal: string;
+  readonly deployments: string;
+}
+
+/**
+ * Makes the changes in order, journalled before the first. When one fails, those made are taken back in reverse and its
+ * error is thrown; when taking back fails too, the journal stays for recover() and E_RECOVER is thrown.
+ */
+export async function transact(record: JournalRecord, host: TransactionHost): Promise<void> {
+  writeJournal(record, host);
+  const attempted: HostChange[] = [];
+  try {
+    for (const change of record.changes) {
+      attempted.push(change);
+      await applyChange(change, host);
+    }
+  } catch (error) {
+    await takeBack(attempted, record, host, error);
+    removeJournal(host);
+    throw error;
+  }
+  removeJournal(host);
+}
+
+/** Finishes or takes back what a crash left half done; the record of it, or undefined when there was none. Throws E_RECOVER. */
+export async function recover(host: TransactionHost): Promise<JournalRecord | undefined> {
+  const record = readJournal(host);
+  if (record === undefined) return undefined;
+  try {
+    if (record.direction === "forward") for (const change of record.changes) await applyChange(change, host);
+    else await undo(record.changes, host);
+  } catch (error) {
+    throw unrecovered(record, host, error);
+  }
+  removeJournal(host);
+  return record;
+}
+
+/** The change that was under way when keelson last died; undefined when none was. Needs no lock. */
+export function readJournal(host: Pick<TransactionHost, "root" | "journal">): JournalRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(host.root.path(host.journal), "utf8")) as JournalRecord;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function takeBack(
+  attempted: readonly HostChange[],
+  record: JournalRecord,
+  host: TransactionHost,
+  first: unknown,
+): Promise<void> {
+  try {
+    await undo(attempted, host);
+  } catch (error) {
+    throw unrecovered(record, host, new AggregateError([first, error], "a change failed and could not be taken back"));
+  }
+}
+
+async function undo(changes: readonly HostChange[], host: TransactionHost): Promise<void> {
+  for (const change of changes.toReversed()) await applyChange(invertChange(change), host);
+  // The unit file goes only after the reload is inverted, so systemd has to be told once more.
+  if (changes.some((change) => change.kind === "reload")) await host.systemd.reload();
+}
+
+async function applyChange(change: HostChange, host: TransactionHost): Promise<void> {
+  const { root, systemd, deployments } = host;
+  switch (change.kind) {
+    case "file":
+    case "symlink":
+    case "directory":
+    case "current":
+    case "purge":
+      return changeFile(change, root, deployments);
+    case "reload":
+      return systemd.reload();
+    case "enable":
+      await systemd.enable(change.unit);
+      return;
+    case "disable":
+      await systemd.disable(change.unit);
+      return;
+    case "start":
+      return systemd.start(change.unit);
+    case "stop":
+      return systemd.stop(change.unit);
+    case "tmpfiles-create":
+      return systemd.tmpfiles("create", change.path);
+    case "tmpfiles-remove": {
+      await systemd.tmpfiles("remove", change.path);
+      for (const { path, mode } of change.made.toReversed())
+        changeFile({ kind: "directory", path, from: mode }, root, deployments);
+    }
+  }
+}
+
+function writeJournal(record: JournalRecord, host: TransactionHost): void {
+  const path = host.root.path(host.journal);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeDurably(path, `${JSON.stringify(record)}\n`, 0o600);
+}
+
+function removeJournal(host: TransactionHost): void {
+  const path = host.root.path(host.journal);
+  rmSync(path, { force: true });
+  syncDirectory(dirname(path));
+}
+
+function unrecovered(record: JournalRecord, host: TransactionHost, cause: unknown): KeelsonError {
+  const errors: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
+  const why = errors.map((error) => (error instanceof Error ? error.message : String(error))).join("; then ");
+  return new KeelsonError("E_RECOVER", `${record.verb} ${record.name} is half done: ${why}`, {
+    hint: `Mend the cause and run keelson recover; ${host.root.path(host.journal)} holds what is to be done.`,
+    cause,
+  });
+}
+
+/** The changes of a record as lines for people. */
+export function formatRecord(record: JournalRecord): readonly string[] {
+  return record.changes.map(formatChange);
+}

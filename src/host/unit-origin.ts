@@ -1,0 +1,102 @@
+import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../errors.ts";
+
+/** Where a unit name is taken. `path` is the host's own, without the root. */
+export interface UnitOrigin {
+  /**
+   * `unit`: a unit file; `masked`: an empty one or a link to /dev/null; `link`: a symlink, dangling or not; `alias`: the
+   * unit file at `path` claims the name with Alias=; `init-script`: systemd makes a unit of it; `drop-in`: only a directory
+   * of additions, which takes effect on whoever gets the name.
+   */
+  readonly kind: "unit" | "masked" | "link" | "alias" | "init-script" | "drop-in";
+  readonly path: string;
+  /** Of a `link`. */
+  readonly target?: string;
+}
+
+/** systemd's unit path in its order, generators and transient units included; /lib for hosts where it is not /usr/lib. */
+const unitPath = [
+  ...[
+    "etc/systemd/system.control",
+    "run/systemd/system.control",
+    "run/systemd/transient",
+    "run/systemd/generator.early",
+  ],
+  ...[
+    "etc/systemd/system",
+    "etc/systemd/system.attached",
+    "run/systemd/system",
+    "run/systemd/system.attached",
+    "run/systemd/generator",
+  ],
+  ...["usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system", "run/systemd/generator.late"],
+];
+
+/**
+ * Whether and where `unit` (`sshd.service`) exists below `root`, whoever owns it: keelson's own units are found as well.
+ * What stands earlier in systemd's unit path comes first; an alias only where no file has the name, a drop-in last.
+ */
+export async function findUnit(root: string, unit: string): Promise<UnitOrigin | undefined> {
+  const directories = unitPath.filter((directory) => directory !== "lib/systemd/system" || !linked(join(root, "lib")));
+  for (const directory of directories) {
+    const origin = unitFile(root, directory, unit);
+    if (origin !== undefined) return origin;
+  }
+  for (const directory of directories) {
+    const origin = aliasing(root, directory, unit);
+    if (origin !== undefined) return origin;
+  }
+  const script = `etc/init.d/${unit.replace(/\.service$/, "")}`;
+  if (entryAt(join(root, script)) !== undefined) return { kind: "init-script", path: `/${script}` };
+  const additions = directories
+    .map((directory) => `${directory}/${unit}.d`)
+    .find((path) => entryAt(join(root, path)) !== undefined);
+  return additions === undefined ? undefined : { kind: "drop-in", path: `/${additions}` };
+}
+
+function unitFile(root: string, directory: string, unit: string): UnitOrigin | undefined {
+  const path = `/${directory}/${unit}`;
+  const entry = entryAt(join(root, path));
+  if (entry === undefined) return undefined;
+  if (!entry.isSymbolicLink()) return { kind: entry.isFile() && entry.size === 0 ? "masked" : "unit", path };
+  const target = readlinkSync(join(root, path));
+  return target === "/dev/null" ? { kind: "masked", path } : { kind: "link", path, target };
+}
+
+/** Only unit files of the same type can claim a name. */
+function aliasing(root: string, directory: string, unit: string): UnitOrigin | undefined {
+  const suffix = unit.slice(unit.lastIndexOf("."));
+  const files = entriesOf(join(root, directory)).filter((entry) => entry.isFile() && entry.name.endsWith(suffix));
+  const claimant = files.find(({ name }) => claims(readFileSync(join(root, directory, name), "latin1"), unit));
+  return claimant === undefined ? undefined : { kind: "alias", path: `/${directory}/${claimant.name}` };
+}
+
+/** Reads leniently: foreign unit files are as they are. */
+function claims(text: string, unit: string): boolean {
+  if (!text.includes(unit) || !text.includes("Alias")) return false;
+  const lines = text.replace(/\\\n(?:[#;].*\n)*/g, " ").matchAll(/^[ \t]*Alias[ \t]*=(.*)$/gm);
+  return [...lines].some(([, value = ""]) => value.split(/[\s"']+/).includes(unit));
+}
+
+function linked(path: string): boolean {
+  return entryAt(path)?.isSymbolicLink() === true;
+}
+
+function entryAt(path: string): ReturnType<typeof lstatSync> | undefined {
+  try {
+    return lstatSync(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function entriesOf(path: string): readonly Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Digest } from "../image/digest.ts";
+import type { Json } from "../image/json.ts";
+
+/**
+ * Everything an installed container is: what stands in its `deployment.json`. Complete, so that going back to it
+ * renders nothing.
+ */
+export interface Deployment {
+  readonly schema: 1;
+  readonly name: string;
+  /** Numbered upwards from 1, never used again. */
+  readonly generation: number;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly image: DeployedImage;
+  readonly runtime: string;
+  /** What the person gave with --set. */
+  readonly set: Readonly<Record<string, string>>;
+  /** Every variable the templates were rendered with. */
+  readonly values: Readonly<Record<string, Json>>;
+  /** Absent for an image that only brings host files (noContainerService). */
+  readonly service?: DeployedService;
+  /** The text of config.json. */
+  readonly config: string;
+  readonly tmpfiles?: DeployedTmpfiles;
+  readonly hostFiles: readonly HostFile[];
+  /** Directories that are made for the files, parents first. */
+  readonly madeDirectories: readonly MadeDirectory[];
+  /** What of the image acts on the host outside the container. */
+  readonly hostActions: readonly HostAction[];
+  readonly warnings: readonly string[];
+  /** A directory given with --rootfs that stands in for the image's own tree. */
+  readonly rootfs?: string;
+}
+
+export interface DeployedImage {
+  readonly reference: string;
+  readonly digest: Digest;
+  readonly id: Digest;
+  /** The OSTree commit. */
+  readonly commit: string;
+  /** `os/architecture[/variant]`. */
+  readonly platform: string;
+}
+
+export interface DeployedService {
+  /** `NAME.service` */
+  readonly unit: string;
+  readonly path: string;
+  readonly text: string;
+  readonly enabled: boolean;
+  /** What `systemctl enable` makes. */
+  readonly links: readonly DeployedLink[];
+}
+
+export interface DeployedLink {
+  readonly path: string;
+  readonly target: string;
+}
+
+export interface DeployedTmpfiles {
+  readonly path: string;
+  readonly text: string;
+  /** Directories its lines name that were not there before, parents first. */
+  readonly made: readonly MadeDirectory[];
+  /** Every directory its lines name: the container's state, which only --purge removes. */
+  readonly declared: readonly string[];
+}
+
+/** Paths of the host are held one character a byte, here and in every change. */
+export interface MadeDirectory {
+  readonly path: string;
+  readonly mode: number;
+}
+
+/** A file of the image on the host. `foreign`: it was there already and is not keelson's to change or remove. */
+export type HostFile =
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly mode: number;
+      readonly sha256: string;
+      readonly foreign: boolean;
+      readonly content: FileContent;
+    }
+  | { readonly kind: "symlink"; readonly path: string; readonly target: string; readonly foreign: boolean };
+
+/** Where a file's bytes are: here, or in a deployment's tree (`path` relative to `deployments/`). */
+export type FileContent =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "deployed"; readonly path: string };
+
+export interface HostAction {
+  readonly kind: "command" | "tmpfiles" | "file" | "unit-relation";
+  /** One line for people: `ExecStartPre=/bin/sh -c ...`, a tmpfiles line, a path. */
+  readonly text: string;
+}

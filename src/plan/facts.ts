@@ -1,0 +1,30 @@
+/** What stands at one path of the host. */
+export type PathFact =
+  | { readonly kind: "missing" }
+  | { readonly kind: "file"; readonly mode: number; readonly sha256: string }
+  | { readonly kind: "symlink"; readonly target: string }
+  | { readonly kind: "directory"; readonly mode: number }
+  | { readonly kind: "other" };
+
+/** What planning needs to know of the host. Paths are the host's own, whatever root it is looked at below. */
+export interface HostFacts {
+  /** `/var/lib/keelson` and `/var/lib/keelson/deployments`. */
+  readonly state: string;
+  readonly deployments: string;
+  /** The keelson executable. */
+  readonly keelson: string;
+  /** Names such as CAP_CHOWN that the kernel knows, by number. */
+  readonly capabilities: readonly string[];
+  readonly selinux: boolean;
+  readonly apparmor: boolean;
+  /** What is at a path, the last component not followed. */
+  readonly at: (path: string) => PathFact;
+  /** `path` with the symlinks of its parents resolved, as they are on the host now. */
+  readonly resolve: (path: string) => string;
+  /** Whether a container other than `name` declares state at the path, above it or below it. */
+  readonly declaredElsewhere: (path: string, name: string) => boolean;
+  /** Whether some container's record says that keelson made this directory. Whoever uses it last removes it. */
+  readonly madeBefore: (path: string) => boolean;
+  /** The container whose record has the path as a file of its own. */
+  readonly ownerOf: (path: string) => string | undefined;
+}

@@ -1,0 +1,182 @@
+import { createHash } from "node:crypto";
+import type { FileState, HostChange } from "./change.ts";
+import type { Deployment, HostFile, MadeDirectory } from "./deployment.ts";
+import type { HostFacts } from "./facts.ts";
+
+export interface SwitchRequest {
+  /** The unit is up, or on its way up or down. */
+  readonly running: boolean;
+  /** Start it at the end, running before or not. */
+  readonly start: boolean;
+  /** On removal, remove the state that tmpfiles lines declare too. */
+  readonly purge: boolean;
+}
+
+export interface SwitchPlan {
+  /** In the order they are made. */
+  readonly changes: readonly HostChange[];
+  /** Files of the leaving deployment that stay because somebody changed them. */
+  readonly kept: readonly string[];
+}
+
+/**
+ * What brings a host from one deployment of a container to another: install without `from`, uninstall without `to`. The
+ * service is stopped first and started last; its unit file comes after all it needs, and goes before.
+ */
+export function planSwitch(
+  from: Deployment | undefined,
+  to: Deployment | undefined,
+  request: SwitchRequest,
+  facts: HostFacts,
+): SwitchPlan {
+  if (to === undefined) return from === undefined ? { changes: [], kept: [] } : planRemoval(from, request, facts);
+  const unit = `${to.name}.service`;
+  const files = openFilePlan(facts);
+  const stop = from?.service !== undefined && request.running;
+  const changes: HostChange[] = stop ? [{ kind: "stop", unit }] : [];
+  if (from?.service?.enabled && !to.service?.enabled)
+    changes.push({ kind: "disable", unit, links: from.service.links });
+  changes.push(...made(to.madeDirectories, facts));
+  changes.push(...hostFiles(from, to, files));
+  changes.push(...files.text(from?.tmpfiles, to.tmpfiles));
+  changes.push({
+    kind: "current",
+    name: to.name,
+    ...(from === undefined ? {} : { from: from.generation }),
+    to: to.generation,
+  });
+  changes.push(...files.text(from?.service, to.service));
+  if (to.service !== undefined) changes.push({ kind: "reload" });
+  if (to.tmpfiles !== undefined)
+    changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
+  if (to.service?.enabled) changes.push({ kind: "enable", unit, links: to.service.links });
+  if (to.service !== undefined && (request.start || stop)) changes.push({ kind: "start", unit });
+  return { changes, kept: files.kept };
+}
+
+/** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link. What is needed to try again goes last. */
+function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts): SwitchPlan {
+  const unit = `${from.name}.service`;
+  const files = openFilePlan(facts);
+  const changes: HostChange[] = [];
+  if (from.service !== undefined) {
+    if (request.running) changes.push({ kind: "stop", unit });
+    if (from.service.enabled) changes.push({ kind: "disable", unit, links: from.service.links });
+    changes.push(...files.text(from.service, undefined), { kind: "reload" });
+  }
+  if (from.tmpfiles !== undefined) {
+    changes.push({ kind: "tmpfiles-remove", path: from.tmpfiles.path, made: [] });
+    changes.push(...files.text(from.tmpfiles, undefined));
+  }
+  changes.push(...hostFiles(from, undefined, files));
+  changes.push({ kind: "current", name: from.name, from: from.generation });
+  changes.push(...removedState(from, request.purge, facts), ...removed(from.madeDirectories));
+  return { changes, kept: files.kept };
+}
+
+/**
+ * State that the tmpfiles lines declare. With `purge` all of it and what is in it, but for /run, which the next boot
+ * empties; without, only the directories they brought, and those only while they are empty. What another container
+ * declares too is left to it.
+ */
+function removedState(from: Deployment, purge: boolean, facts: HostFacts): readonly HostChange[] {
+  if (from.tmpfiles === undefined) return [];
+  const own = (path: string): boolean => !facts.declaredElsewhere(path, from.name);
+  const lasting = from.tmpfiles.declared.filter(
+    (path) => own(path) && path.split("/").length > 3 && !path.startsWith("/run/"),
+  );
+  const outermost = lasting.filter((path) => !lasting.some((other) => path.startsWith(`${other}/`)));
+  const purged = purge ? outermost.filter((path) => facts.at(path).kind === "directory") : [];
+  return [
+    ...purged.map((path): HostChange => ({ kind: "purge", path })),
+    ...removed(from.tmpfiles.made.filter(({ path }) => own(path))),
+  ];
+}
+
+function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {
+  return directories
+    .filter(({ path }) => facts.at(path).kind === "missing")
+    .map(({ path, mode }) => ({ kind: "directory", path, to: mode }));
+}
+
+function removed(directories: readonly MadeDirectory[]): readonly HostChange[] {
+  return directories.map(({ path, mode }): HostChange => ({ kind: "directory", path, from: mode })).reverse();
+}
+
+interface FilePlan {
+  readonly kept: string[];
+  file(path: string, from: FileState | undefined, to: FileState | undefined): readonly HostChange[];
+  symlink(path: string, from: string | undefined, to: string | undefined): readonly HostChange[];
+  text(from: TextFile | undefined, to: TextFile | undefined): readonly HostChange[];
+}
+
+interface TextFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Plans single files: one that is no longer as it was written is somebody's work, stays, and is named in `kept`. */
+function openFilePlan(facts: HostFacts): FilePlan {
+  const kept: string[] = [];
+  function file(path: string, from: FileState | undefined, to: FileState | undefined): readonly HostChange[] {
+    const fact = facts.at(path);
+    if (fact.kind === "missing") return to === undefined ? [] : [{ kind: "file", path, to }];
+    const untouched = from !== undefined && fact.kind === "file" && fact.sha256 === from.sha256;
+    if (!untouched) {
+      kept.push(path);
+      return [];
+    }
+    if (to !== undefined && to.sha256 === from.sha256 && to.mode === from.mode) return [];
+    return [{ kind: "file", path, from, ...(to === undefined ? {} : { to }) }];
+  }
+  return {
+    kept,
+    file,
+    symlink(path, from, to) {
+      const fact = facts.at(path);
+      if (fact.kind === "missing") return to === undefined ? [] : [{ kind: "symlink", path, to }];
+      if (from === undefined || fact.kind !== "symlink" || fact.target !== from) {
+        kept.push(path);
+        return [];
+      }
+      return from === to ? [] : [{ kind: "symlink", path, from, ...(to === undefined ? {} : { to }) }];
+    },
+    text(from, to) {
+      const path = to?.path ?? from?.path;
+      return path === undefined ? [] : file(path, from && textState(from.text), to && textState(to.text));
+    },
+  };
+}
+
+function hostFiles(from: Deployment | undefined, to: Deployment | undefined, files: FilePlan): readonly HostChange[] {
+  const own = (deployment: Deployment | undefined): ReadonlyMap<string, HostFile> =>
+    new Map((deployment?.hostFiles ?? []).filter((file) => !file.foreign).map((file) => [file.path, file]));
+  const [before, after] = [own(from), own(to)];
+  const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return paths.flatMap((path) => hostFileChange(path, before.get(path), after.get(path), files));
+}
+
+function hostFileChange(
+  path: string,
+  from: HostFile | undefined,
+  to: HostFile | undefined,
+  files: FilePlan,
+): readonly HostChange[] {
+  const state = (file: HostFile | undefined): FileState | undefined =>
+    file?.kind === "file" ? { mode: file.mode, sha256: file.sha256, content: file.content } : undefined;
+  const target = (file: HostFile | undefined): string | undefined =>
+    file?.kind === "symlink" ? file.target : undefined;
+  if (from?.kind === "symlink" || (from === undefined && to?.kind === "symlink")) {
+    if (to?.kind !== "file") return files.symlink(path, target(from), target(to));
+    return [
+      ...files.symlink(path, target(from), undefined),
+      { kind: "file", path, to: { mode: to.mode, sha256: to.sha256, content: to.content } },
+    ];
+  }
+  if (to?.kind !== "symlink") return files.file(path, state(from), state(to));
+  return [...files.file(path, state(from), undefined), { kind: "symlink", path, to: to.target }];
+}
+
+function textState(text: string): FileState {
+  return { mode: 0o644, sha256: createHash("sha256").update(text).digest("hex"), content: { kind: "text", text } };
+}

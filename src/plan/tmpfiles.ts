@@ -1,0 +1,53 @@
+import { KeelsonError, printable } from "../errors.ts";
+import type { BindMount } from "./config.ts";
+
+/** One line of tmpfiles.d(5). `mode`, `user` and `group` are "-" when left out. */
+export interface TmpfilesLine {
+  /** With modifiers: `d`, `L+`. */
+  readonly type: string;
+  readonly path: string;
+  readonly mode: string;
+  readonly user: string;
+  readonly group: string;
+  readonly text: string;
+}
+
+/**
+ * The lines of a rendered tmpfiles file. Throws E_TMPFILES for one that systemd-tmpfiles would refuse.
+ * https://www.freedesktop.org/software/systemd/man/252/tmpfiles.d.html
+ */
+export function parseTmpfiles(text: string, name: string): readonly TmpfilesLine[] {
+  const lines: TmpfilesLine[] = [];
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) continue;
+    const fields = line.match(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+/g) ?? [];
+    const [type = "", quotedPath = "", mode = "-", user = "-", group = "-"] = fields;
+    const path = quotedPath.replace(/^(["'])(.*)\1$/, "$2");
+    if (!/^[a-zA-Z][!+\-=~^$]*$/.test(type) || !path.startsWith("/") || path.split("/").includes("..")) {
+      throw new KeelsonError(
+        "E_TMPFILES",
+        `${name}, line ${index + 1}: ${printable(JSON.stringify(line.slice(0, 80)))} is not a tmpfiles line`,
+        {
+          hint: "A line is TYPE PATH MODE USER GROUP AGE ARGUMENT with an absolute path.",
+        },
+      );
+    }
+    lines.push({ type, path, mode, user, group, text: line });
+  }
+  return lines;
+}
+
+/** Directories that the lines make: types d, D, v, q, Q and e, without those whose path holds a specifier or pattern. */
+export function madeBy(lines: readonly TmpfilesLine[]): readonly string[] {
+  const directories = lines.filter((line) => /^[dDvqQ]/.test(line.type) && !/[%*?[]/.test(line.path));
+  return [...new Set(directories.map((line) => line.path.replace(/\/+$/, "")))];
+}
+
+/**
+ * Lines that make the sources of bind mounts, for an image without a tmpfiles template. `kindOf` tells what the mount's
+ * destination is in the image: nothing is guessed for a file.
+ */
+export function tmpfilesForBinds(binds: readonly BindMount[], uid: number, gid: number): string {
+  return binds.map(({ source }) => `d ${source} 0700 ${uid} ${gid} - -\n`).join("");
+}
