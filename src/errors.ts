@@ -9,6 +9,11 @@ export const errorCodes = {
   E_NOT_ROOT: { status: 1, meaning: "the command changes the host and needs root" },
 
   E_NOT_FOUND: { status: 3, meaning: "no container or image of that name is here" },
+  E_PRESENT: {
+    status: 0,
+    meaning:
+      "a container of that name is installed already; status 4 with --json, and 0 without, so that scripts may repeat",
+  },
   E_NAME_TAKEN: { status: 4, meaning: "the name belongs to a container, or to a unit that is not keelson's" },
   E_FILE_EXISTS: { status: 4, meaning: "a file that keelson would write exists and is not keelson's" },
   E_LOCKED: { status: 6, meaning: "another keelson is changing this root" },

@@ -1,32 +1,88 @@
-import { closeSync, constants, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+
+/** A path as text, or as bytes where a name may not be UTF-8. */
+export type BytesPath = string | Buffer;
 
 /**
  * Writes a whole file so that after a crash there is either the old one or the new one: beside it, synced, renamed,
  * the directory synced. `mode` counts whatever the umask is.
  */
-export function writeDurably(path: string, content: string | Uint8Array, mode: number): void {
+export function writeDurably(path: BytesPath, content: string | Uint8Array, mode: number): void {
+  besides(path, (beside) => {
+    writeNew(beside, content, mode);
+    renameSync(beside, path);
+  });
+}
+
+/** Like writeDurably for a file that must not be there: throws EEXIST, and what is there stays, when it is. */
+export function createDurably(path: BytesPath, content: string | Uint8Array, mode: number): void {
+  besides(path, (beside) => {
+    writeNew(beside, content, mode);
+    linkSync(beside, path);
+    rmSync(beside);
+  });
+}
+
+/** Makes a symlink, or replaces one, in one step. */
+export function linkDurably(path: BytesPath, target: BytesPath): void {
+  besides(path, (beside) => {
+    symlinkSync(target, beside);
+    renameSync(beside, path);
+  });
+}
+
+/** Where the new content stands until it is in its place; a crash may leave it there. */
+export function besidePath(path: BytesPath): Buffer {
+  const { directory, name } = parts(path);
+  return Buffer.concat([directory, Buffer.from("/."), name, Buffer.from(".keelson-new")]);
+}
+
+/** Makes names added to, removed from or renamed in a directory survive a power cut. */
+export function syncDirectory(path: BytesPath): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The directory of a path, as bytes. */
+export function directoryOf(path: BytesPath): Buffer {
+  return parts(path).directory;
+}
+
+/** Writes all of `bytes`; write(2) may take less than it is given. */
+export function writeFully(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+function besides(path: BytesPath, write: (beside: Buffer) => void): void {
   const beside = besidePath(path);
   rmSync(beside, { force: true });
   try {
-    writeNew(beside, content, mode);
-    renameSync(beside, path);
+    write(beside);
   } catch (error) {
     rmSync(beside, { force: true });
     throw error;
   }
-  syncDirectory(dirname(path));
-}
-
-/** Where writeDurably keeps the new content until the rename; a crash may leave it there. */
-export function besidePath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.keelson-new`);
+  syncDirectory(directoryOf(path));
 }
 
 /** Writes and syncs a file that must not exist yet. */
-export function writeNew(path: string, content: string | Uint8Array, mode: number): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const fd = openSync(path, flags, mode);
+function writeNew(path: BytesPath, content: string | Uint8Array, mode: number): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
   try {
     writeFully(fd, typeof content === "string" ? Buffer.from(content) : content);
     fchmodSync(fd, mode);
@@ -36,17 +92,8 @@ export function writeNew(path: string, content: string | Uint8Array, mode: numbe
   }
 }
 
-/** Writes all of `bytes`; write(2) may take less than it is given. */
-export function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-}
-
-/** Makes names added to, removed from or renamed in a directory survive a power cut. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+function parts(path: BytesPath): { readonly directory: Buffer; readonly name: Buffer } {
+  const bytes = typeof path === "string" ? Buffer.from(path) : path;
+  const slash = bytes.lastIndexOf("/");
+  return { directory: bytes.subarray(0, Math.max(slash, 1)), name: bytes.subarray(slash + 1) };
 }

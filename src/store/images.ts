@@ -8,9 +8,10 @@ import { type Manifest, parseManifest } from "../image/manifest.ts";
 import type { ObjectName } from "../layer/change.ts";
 import { writeDurably } from "./durable.ts";
 
-/** One name of one image in the store. `reference` is the text formatReference gives. */
+/** One image in the store under one name. */
 export interface StoredImage {
-  readonly reference: string;
+  /** The text formatReference gives; absent when the name has moved on to another image. */
+  readonly reference?: string;
   /** Of the manifest. */
   readonly digest: Digest;
   /** Of the configuration: the image id, the same whatever transport the image came by. */
@@ -53,8 +54,9 @@ export function readImages(directory: string): readonly StoredImage[] {
   const images = rows.map((row): StoredImage => {
     const notes: unknown = isObject(row) ? row.annotations : undefined;
     if (!isObject(row) || !isObject(notes)) throw damaged(directory);
+    const reference = notes[annotations.reference];
     return {
-      reference: String(notes[annotations.reference]),
+      ...(typeof reference === "string" ? { reference } : {}),
       digest: parseDigest(row.digest),
       id: parseDigest(notes[annotations.id]),
       commit: String(notes[annotations.commit]),
@@ -62,10 +64,13 @@ export function readImages(directory: string): readonly StoredImage[] {
       kept: notes[annotations.kept] === "true",
     };
   });
-  return images.sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  return images.sort((a, b) => ((a.reference ?? a.digest) < (b.reference ?? b.digest) ? -1 : 1));
 }
 
-/** Keeps an image under its reference, in place of what had that name. Its layers and commit are in the store already. */
+/**
+ * Keeps an image under its reference. What had that name stays without one while no other name has it. Its layers and
+ * commit are in the store already.
+ */
 export function writeImage(
   directory: string,
   image: StoredImage,
@@ -76,12 +81,15 @@ export function writeImage(
   writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
   writeBlob(directory, configBytes);
   writeBlob(directory, manifestBytes);
-  writeIndex(directory, [...readImages(directory).filter((other) => other.reference !== image.reference), image]);
+  const others = readImages(directory).filter((other) => !sameName(other, image));
+  const named = new Set([...others, image].map((other) => other.digest));
+  const nameless = readImages(directory).filter((other) => sameName(other, image) && !named.has(other.digest));
+  writeIndex(directory, [...others, image, ...nameless.map(({ reference: _, ...rest }) => rest)]);
 }
 
 /** Forgets one name; the manifest and configuration too when no other name has them. */
 export function removeImage(directory: string, image: StoredImage): void {
-  const rest = readImages(directory).filter((other) => other.reference !== image.reference);
+  const rest = readImages(directory).filter((other) => !sameName(other, image));
   writeIndex(directory, rest);
   if (!rest.some((other) => other.digest === image.digest)) rmSync(blobPath(directory, image.digest), { force: true });
   if (!rest.some((other) => other.id === image.id)) rmSync(blobPath(directory, image.id), { force: true });
@@ -100,6 +108,11 @@ export function imageRef(digest: Digest): string {
   return `keelson/image/${hexOf(digest)}`;
 }
 
+/** Without a name, an image is the one of its digest. */
+function sameName(one: StoredImage, other: StoredImage): boolean {
+  return one.reference === other.reference && (one.reference !== undefined || one.digest === other.digest);
+}
+
 function readBlob(directory: string, digest: Digest): Buffer {
   const bytes = readFileSync(blobPath(directory, digest));
   if (digestOf(bytes) !== digest) throw damaged(blobPath(directory, digest));
@@ -116,7 +129,7 @@ function writeIndex(directory: string, images: readonly StoredImage[]): void {
   const manifests = images.map((image) => {
     const bytes = readFileSync(blobPath(directory, image.digest));
     const notes = {
-      [annotations.reference]: image.reference,
+      ...(image.reference === undefined ? {} : { [annotations.reference]: image.reference }),
       [annotations.id]: image.id,
       [annotations.commit]: image.commit,
       [annotations.pulled]: image.pulled,

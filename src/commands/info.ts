@@ -1,0 +1,119 @@
+import { parseContract, variablesOf } from "../contract/contract.ts";
+import { KeelsonError, printable } from "../errors.ts";
+import { readContainer } from "../host/deployments.ts";
+import { formatPlatform } from "../image/platform.ts";
+import { formatReference, parseReference } from "../image/reference.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { describeDeployment, hostActionLines } from "../plan/describe.ts";
+import { readExports } from "../store/exports.ts";
+import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
+import { readObject, readTree } from "../store/store.ts";
+import type { World } from "../world.ts";
+
+/** What is known of a container, or else of an image in the store. */
+export async function info(world: World, name: string): Promise<void> {
+  const container = readContainer(world.paths.deployments, name);
+  if (container?.kind === "installed") return containerInfo(world, container.deployment);
+  if (container !== undefined) {
+    return world.output.answer({ name, broken: container.reason }, [`${name} is broken: ${container.reason}`]);
+  }
+  imageInfo(world, findImage(world, name));
+}
+
+async function containerInfo(world: World, deployment: Deployment): Promise<void> {
+  const { name, image, service, generation, set, hostFiles } = deployment;
+  const state =
+    service !== undefined && world.systemd.running
+      ? (await world.systemd.states([service.unit])).get(service.unit)
+      : undefined;
+  const lines = [
+    `name: ${name}`,
+    `image: ${image.reference}`,
+    `digest: ${image.digest}`,
+    `generation: ${generation}`,
+    `state: ${service === undefined ? "no service" : (state?.activeState ?? "unknown")}`,
+    `runtime: ${deployment.runtime}`,
+    ...Object.entries(set).map(([key, value]) => `set: ${key}=${value}`),
+    ...hostActionLines(deployment.hostActions),
+    ...hostFiles
+      .filter((file) => file.foreign)
+      .map((file) => `left alone, as it was there before: ${printable(file.path)}`),
+    ...deployment.warnings.map((warning) => `warning: ${warning}`),
+  ];
+  world.output.answer(
+    { kind: "container", ...describeDeployment(deployment), state: state?.activeState ?? null },
+    lines,
+  );
+}
+
+function imageInfo(world: World, image: StoredImage): void {
+  const { config, manifest } = readDocuments(world.paths.images, image);
+  const tree = readTree(world.paths, image);
+  if (tree === undefined) {
+    throw new KeelsonError("E_STORE", `the store has lost a layer of ${image.reference ?? image.digest}`, {
+      hint: "Pull the image again.",
+    });
+  }
+  const contract = parseContract(readExports(tree, (file) => readObject(world.paths, file.object)));
+  const { overridable, required } = variablesOf(contract);
+  const document = {
+    kind: "image",
+    reference: image.reference ?? null,
+    digest: image.digest,
+    id: image.id,
+    commit: image.commit,
+    platform: formatPlatform(config.platform),
+    created: config.created ?? null,
+    layers: manifest.layers.map((layer, index) => ({
+      digest: layer.digest,
+      diffId: config.diffIds[index],
+      size: layer.size,
+    })),
+    labels: config.labels,
+    contract: contract.unit !== undefined || contract.config !== undefined,
+    variables: { overridable: Object.fromEntries(overridable), required },
+  };
+  world.output.answer(document, [
+    `image: ${image.reference ?? "<none>"}`,
+    `digest: ${image.digest}`,
+    `id: ${image.id}`,
+    `platform: ${document.platform}`,
+    ...Object.entries(config.labels)
+      .sort()
+      .map(([key, value]) => `${key}: ${value}`),
+    ...section(
+      "Template variables with default value, but overridable with --set:",
+      [...overridable].map(([key, value]) => `${key}: ${value}`),
+    ),
+    ...section("Template variables that have no default value, and must be set with --set:", required),
+  ]);
+}
+
+function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
+}
+
+/** By reference, or by the beginning of its id or digest. Throws E_NOT_FOUND, also when several begin so. */
+function findImage(world: World, name: string): StoredImage {
+  const all = readImages(world.paths.images);
+  const reference =
+    /[/:]/.test(name) && !name.startsWith("sha256:") ? formatReference(parseReference(name)) : undefined;
+  const prefix = name.replace(/^sha256:/, "");
+  const found = all.filter((image) =>
+    reference === undefined
+      ? prefix.length >= 4 && [image.id, image.digest].some((digest) => digest.startsWith(`sha256:${prefix}`))
+      : image.reference === reference,
+  );
+  const [image] = found;
+  if (image === undefined) {
+    throw new KeelsonError("E_NOT_FOUND", `there is neither a container nor an image ${printable(name)}`, {
+      hint: "keelson list and keelson images show what is here; keelson pull brings an image.",
+    });
+  }
+  if (new Set(found.map((each) => each.digest)).size > 1) {
+    throw new KeelsonError("E_NOT_FOUND", `more than one image begins with ${printable(name)}`, {
+      hint: "Give more characters of the id.",
+    });
+  }
+  return image;
+}

@@ -1,0 +1,59 @@
+import { type InstalledContainer, readContainers } from "../host/deployments.ts";
+import type { UnitState } from "../host/unit-state.ts";
+import { formatTable } from "../output.ts";
+import type { World } from "../world.ts";
+
+/** Every container with its image and the state of its service. One that cannot be read is shown as broken. */
+export async function list(world: World): Promise<void> {
+  const containers = readContainers(world.paths.deployments);
+  const units = containers.flatMap((container) =>
+    container.kind === "installed" ? (container.deployment.service?.unit ?? []) : [],
+  );
+  const states =
+    world.systemd.running && units.length > 0 ? await world.systemd.states(units) : new Map<string, UnitState>();
+  const rows = containers.map((container) => describe(container, states));
+  const headings = ["NAME", "IMAGE", "GENERATION", "STATE", "ENABLED", "CREATED"];
+  const table = rows.map((row) => [
+    row.name,
+    row.image ?? "-",
+    row.generation === null ? "-" : String(row.generation),
+    row.state,
+    row.enabled === null ? "-" : row.enabled ? "yes" : "no",
+    row.created?.slice(0, 16).replace("T", " ") ?? "-",
+  ]);
+  world.output.answer(rows, rows.length === 0 ? [] : formatTable(headings, table));
+}
+
+interface Row {
+  readonly name: string;
+  readonly image: string | null;
+  readonly digest: string | null;
+  readonly generation: number | null;
+  readonly state: string;
+  readonly enabled: boolean | null;
+  readonly created: string | null;
+  readonly runtime: string | null;
+  readonly problem: string | null;
+}
+
+function describe(container: InstalledContainer, states: ReadonlyMap<string, UnitState>): Row {
+  if (container.kind === "broken") {
+    const nothing = { image: null, digest: null, generation: null, enabled: null, created: null, runtime: null };
+    return { name: container.name, ...nothing, state: "broken", problem: container.reason };
+  }
+  const { name, image, generation, service, created, runtime } = container.deployment;
+  const state = service === undefined ? undefined : states.get(service.unit);
+  return {
+    name,
+    image: image.reference,
+    digest: image.digest,
+    generation,
+    // Without a manager nobody knows: that is not the same as stopped.
+    state: service === undefined ? "no service" : (state?.activeState ?? "unknown"),
+    enabled:
+      service === undefined ? null : state === undefined ? service.enabled : state.unitFileState.startsWith("enabled"),
+    created,
+    runtime,
+    problem: null,
+  };
+}

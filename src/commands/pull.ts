@@ -1,0 +1,150 @@
+import { readFileSync } from "node:fs";
+import { asWriter } from "../host/session.ts";
+import type { ImageConfig } from "../image/config.ts";
+import type { Descriptor } from "../image/manifest.ts";
+import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
+import { formatReference, parseReference, type Reference, shortDigest } from "../image/reference.ts";
+import type { DirectoryNode } from "../layer/tree.ts";
+import { openLayer } from "../source/layer.ts";
+import type { ImageSource, SourceImage } from "../source/source.ts";
+import type { ReadFile } from "../store/exports.ts";
+import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
+import { type ImageStage, openStage } from "../store/stage.ts";
+import { readObject, readTree } from "../store/store.ts";
+import { transactionHost, type World } from "../world.ts";
+
+export interface PullRequest {
+  readonly image: string;
+  readonly platform?: string | undefined;
+  readonly tlsVerify: boolean;
+}
+
+/** An image at hand: in the store already, or staged for it. */
+export interface ImageAtHand {
+  readonly image: StoredImage;
+  readonly config: ImageConfig;
+  readonly tree: DirectoryNode;
+  readonly readFile: ReadFile;
+  /** Absent when the image came out of the store. */
+  readonly stage?: ImageStage;
+  /** Puts a staged image into the store. */
+  publish(): void;
+}
+
+/** Brings an image into the store and keeps it there; only what the store lacks is fetched. */
+export async function pull(world: World, request: PullRequest): Promise<void> {
+  await asWriter("pull", world.paths, transactionHost(world), world.output.message, async () => {
+    const { stage, image, publish } = await fetchImage(world, request, { kept: true });
+    try {
+      publish();
+    } finally {
+      stage?.discard();
+    }
+    const { reference, digest, id } = image;
+    world.output.answer({ reference, digest, id }, [`${reference} ${digest}`]);
+  });
+}
+
+/** The image of a reference as the store has it, whole; undefined when it lacks anything, or the platform is another. */
+export function storedImage(world: World, reference: Reference, platform: Platform): ImageAtHand | undefined {
+  const name = formatReference(reference);
+  const image = readImages(world.paths.images).find((stored) => stored.reference === name);
+  if (image === undefined || reference.kind !== "registry") return undefined;
+  const { config } = readDocuments(world.paths.images, image);
+  const tree = readTree(world.paths, image);
+  if (
+    tree === undefined ||
+    config.platform.os !== platform.os ||
+    config.platform.architecture !== platform.architecture
+  )
+    return undefined;
+  return { image, config, tree, readFile: (file) => readObject(world.paths, file.object), publish: () => {} };
+}
+
+/**
+ * Fetches and stages what a reference names now. With `scratch` everything goes to a new directory below it and the
+ * store is neither read nor written.
+ */
+export async function fetchImage(
+  world: World,
+  request: PullRequest,
+  options: { readonly kept: boolean; readonly scratch?: string },
+): Promise<ImageAtHand> {
+  const reference = parseReference(request.image);
+  const source = world.source(reference, request.tlsVerify);
+  const { layerEntries, layerSize } = world.settings;
+  const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
+  try {
+    const offered = await source.resolve(platformOf(request.platform));
+    await addLayers(world, source, offered, stage);
+    const image = storedAs(world, reference, offered, stage, options.kept);
+    return {
+      image,
+      config: offered.config,
+      tree: stage.tree(),
+      readFile: (file) => readFileSync(stage.repository.locate(file.object, "file")),
+      stage,
+      publish: () => stage.publish(image, offered.manifestBytes, offered.configBytes),
+    };
+  } catch (error) {
+    stage.discard();
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
+/** The platform asked for, or this host's. */
+export function platformOf(text: string | undefined): Platform {
+  return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
+}
+
+async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<void> {
+  const { layers } = offered.manifest;
+  world.output.message(
+    `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
+  );
+  for (const [index, layer] of layers.entries()) {
+    const diffId = offered.config.diffIds[index];
+    if (diffId === undefined) throw new Error("a layer without a diff id");
+    const label = `layer ${index + 1}/${layers.length} ${shortDigest(layer.digest)}`;
+    if (stage.hasLayer(diffId)) {
+      world.output.message(`${label}: already here`);
+      await stage.addLayer(diffId);
+      continue;
+    }
+    const progress = world.output.progress(label, layer.size);
+    await stage.addLayer(diffId, openLayer(counted(source, progress.advance), layer, diffId, world.settings.layerSize));
+    progress.finish();
+  }
+}
+
+/** The source, telling how many bytes of its blobs have passed. */
+function counted(source: ImageSource, advance: (bytes: number) => void): ImageSource {
+  async function* count(layer: Descriptor): AsyncGenerator<Uint8Array> {
+    for await (const chunk of await source.openBlob(layer)) {
+      advance(chunk.length);
+      yield chunk;
+    }
+  }
+  return { ...source, openBlob: async (layer) => count(layer) };
+}
+
+function storedAs(
+  world: World,
+  reference: Reference,
+  offered: SourceImage,
+  stage: ImageStage,
+  kept: boolean,
+): StoredImage {
+  const name = formatReference(reference);
+  const before = readImages(world.paths.images).find((image) => image.reference === name);
+  return {
+    reference: name,
+    digest: offered.digest,
+    id: offered.manifest.config.digest,
+    commit: stage.commit(offered.digest, offered.config),
+    pulled: world.now().toISOString(),
+    kept: kept || before?.kept === true,
+  };
+}

@@ -1,0 +1,59 @@
+import { KeelsonError } from "../errors.ts";
+import { readContainer } from "../host/deployments.ts";
+import { openFacts } from "../host/facts.ts";
+import { asWriter } from "../host/session.ts";
+import { transact } from "../host/transaction.ts";
+import { shownPath } from "../layer/path.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { describePlan, planLines } from "../plan/describe.ts";
+import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
+import { transactionHost, type World } from "../world.ts";
+
+export interface UninstallRequest {
+  readonly name: string;
+  /** Remove the state that the image's tmpfiles lines declare, too. */
+  readonly purge: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Takes a container off the host. What an administrator changed stays and is named. */
+export async function uninstall(world: World, request: UninstallRequest): Promise<void> {
+  if (request.dryRun) {
+    const plan = await planRemoval(world, request, currentOf(world, request.name));
+    return world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+  }
+  const plan = await asWriter("uninstall", world.paths, transactionHost(world), world.output.message, async () => {
+    const deployment = currentOf(world, request.name);
+    const removal = await planRemoval(world, request, deployment);
+    const { changes } = removal;
+    await transact(
+      { schema: 1, verb: "uninstall", name: request.name, direction: "forward", changes },
+      transactionHost(world),
+    );
+    return removal;
+  });
+  for (const path of plan.kept) world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
+  world.output.answer({ name: request.name, ...describePlan(plan) }, [`uninstalled ${request.name}`]);
+}
+
+function currentOf(world: World, name: string): Deployment {
+  const container = readContainer(world.paths.deployments, name);
+  if (container?.kind === "installed") return container.deployment;
+  if (container === undefined) {
+    throw new KeelsonError("E_NOT_FOUND", `no container ${shownPath(name)} is installed`, {
+      hint: "keelson list shows what is installed.",
+    });
+  }
+  throw new KeelsonError("E_STORE", `the deployment of ${name} cannot be read: ${container.reason}`, {
+    hint: `Look at ${world.paths.deployments}/${name}; its current link names the deployment.`,
+  });
+}
+
+async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
+  const facts = openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
+  const unit = deployment.service?.unit;
+  const state =
+    unit === undefined || !world.systemd.running ? undefined : (await world.systemd.states([unit])).get(unit);
+  const running = state !== undefined && !["inactive", "failed"].includes(state.activeState);
+  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, facts);
+}

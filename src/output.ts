@@ -1,0 +1,107 @@
+import { printable } from "./errors.ts";
+
+/** Where a command speaks: answers to standard output, everything else to standard error. */
+export interface Output {
+  /** The one answer of a command: `document` with --json, else the lines. */
+  answer(document: unknown, lines: readonly string[]): void;
+  /** Something that is being done or was decided. Silent with --quiet. */
+  message(text: string): void;
+  /** Something a person should look at. Said with --quiet too. */
+  warn(text: string): void;
+  /** Begins a piece of work of `total` bytes. */
+  progress(label: string, total: number): Progress;
+}
+
+export interface Progress {
+  advance(bytes: number): void;
+  /** Said once, when the piece is done; a bar that is not finished is wiped by whatever is written next. */
+  finish(): void;
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly progress: boolean;
+}
+
+interface Stream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): boolean;
+}
+
+const redrawInterval = 100;
+
+/** Bars are drawn on a terminal; elsewhere each finished piece of work is one line. */
+export function openOutput(options: OutputOptions, out: Stream = process.stdout, err: Stream = process.stderr): Output {
+  const bars = options.progress && !options.quiet && err.isTTY === true;
+  let drawn = false;
+
+  function line(text: string): void {
+    wipe();
+    err.write(`${text.split("\n").map(printable).join("\n")}\n`);
+  }
+
+  function wipe(): void {
+    if (drawn) err.write("\r\u001b[K");
+    drawn = false;
+  }
+
+  return {
+    answer(document, lines) {
+      wipe();
+      out.write(
+        options.json
+          ? `${JSON.stringify(document, undefined, 2)}\n`
+          : lines.map((text) => `${printable(text)}\n`).join(""),
+      );
+    },
+    message(text) {
+      if (!options.quiet) line(text);
+    },
+    warn: (text) => line(`warning: ${text}`),
+    progress(label, total) {
+      let done = 0;
+      let last = 0;
+      return {
+        advance(bytes) {
+          done += bytes;
+          const now = performance.now();
+          if (!bars || now - last < redrawInterval) return;
+          last = now;
+          err.write(`\r\u001b[K${bar(label, done, total, err.columns ?? 80)}`);
+          drawn = true;
+        },
+        finish() {
+          if (!options.quiet && options.progress) line(`${label}: ${formatSize(done)}`);
+        },
+      };
+    },
+  };
+}
+
+/** Bytes in the largest unit that keeps the number above one: `12.3 MB`. */
+export function formatSize(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(bytes, 1)) / 3)));
+  return step === 0 ? `${bytes} B` : `${(bytes / 1000 ** step).toFixed(1)} ${units[step]}`;
+}
+
+/** Rows under their headings, columns as wide as their widest cell, two spaces apart. */
+export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const shown = [headings, ...rows.map((row) => row.map(printable))];
+  const widths = headings.map((_, column) => Math.max(...shown.map((row) => (row[column] ?? "").length)));
+  return shown.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function bar(label: string, done: number, total: number, columns: number): string {
+  const figures = ` ${formatSize(done)}/${formatSize(total)}`;
+  const width = Math.max(4, Math.min(30, columns - label.length - figures.length - 4));
+  const filled = total === 0 ? width : Math.min(width, Math.round((width * done) / total));
+  return `${label} [${"#".repeat(filled)}${".".repeat(width - filled)}]${figures}`.slice(0, columns - 1);
+}

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "ini";
+import { KeelsonError, printable } from "./errors.ts";
+import { isObject } from "./image/json.ts";
+
+/** What keelson.conf and the environment say, checked, defaults filled in. */
+export interface Settings {
+  readonly stateDirectory: string;
+  readonly runtime?: string;
+  readonly tlsVerify: boolean;
+  /** Files with registry credentials, the first that knows a registry wins. */
+  readonly authFiles: readonly string[];
+  /** Bytes that one layer may expand to. */
+  readonly layerSize: number;
+  /** Entries that one layer may have. */
+  readonly layerEntries: number;
+  /** Certificates to trust beside the system's, as paths of PEM files. */
+  readonly caFiles: readonly string[];
+}
+
+export const settingsPath = "/etc/keelson/keelson.conf";
+
+/** Every key of keelson.conf. README lists the same table. */
+export const settingKeys = {
+  state_directory: { default: "/var/lib/keelson", meaning: "where images and deployments are kept" },
+  runtime: { default: "", meaning: "path of the OCI runtime; empty: runc, else crun, where distributions put them" },
+  tls_verify: {
+    default: "true",
+    meaning: "whether a registry must be who its certificate says; false also allows plain HTTP",
+  },
+  auth_file: { default: "", meaning: "a file with registry credentials, asked before the usual ones" },
+  ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
+  layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
+  layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+} as const satisfies Record<string, { readonly default: string; readonly meaning: string }>;
+
+/** Every environment variable that is read. README lists the same table. */
+export const environmentVariables = {
+  REGISTRY_AUTH_FILE: "a file with registry credentials, asked first",
+  DOCKER_CONFIG: "the directory of Docker's config.json",
+  XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
+  HOME: "where .config/containers/auth.json and .docker/config.json are",
+  SSL_CERT_FILE: "PEM certificates to trust beside the system's",
+} as const;
+
+type Key = keyof typeof settingKeys;
+
+/** Reads `keelson.conf` below `prefix` ("" for the running host). Throws E_SETTINGS naming file and key. */
+export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Settings {
+  const path = `${prefix}${settingsPath}`;
+  const written: unknown = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
+  const values = new Map<string, string>();
+  for (const [key, value] of Object.entries(isObject(written) ? written : {})) {
+    if (!(key in settingKeys)) throw bad(path, key, `is not one of ${Object.keys(settingKeys).join(", ")}`);
+    values.set(key, String(value).trim());
+  }
+  const text = (key: Key): string => values.get(key) || settingKeys[key].default;
+  const count = (key: Key): number => {
+    const value = text(key);
+    if (!/^[1-9][0-9]{0,14}$/.test(value)) throw bad(path, key, `is ${printable(value)}, not a whole number above 0`);
+    return Number(value);
+  };
+  if (!["true", "false"].includes(text("tls_verify"))) throw bad(path, "tls_verify", "is neither true nor false");
+  if (!/^\/[^\s%"'\\$]*[^/\s%"'\\$]$/.test(text("state_directory")))
+    throw bad(path, "state_directory", "is not an absolute path without spaces and quotes");
+  const runtime = text("runtime");
+  return {
+    stateDirectory: text("state_directory"),
+    ...(runtime === "" ? {} : { runtime }),
+    tlsVerify: text("tls_verify") === "true",
+    authFiles: authFiles(text("auth_file"), environment),
+    layerSize: count("layer_size"),
+    layerEntries: count("layer_entries"),
+    caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),
+  };
+}
+
+/** The places of containers-auth.json(5), then Docker's. */
+function authFiles(configured: string, environment: NodeJS.ProcessEnv): readonly string[] {
+  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = "/root", DOCKER_CONFIG = join(HOME, ".docker") } = environment;
+  const runtimeDirectory = XDG_RUNTIME_DIR ?? `/run/containers/${process.getuid?.() ?? 0}`;
+  const places = [
+    REGISTRY_AUTH_FILE ?? "",
+    configured,
+    XDG_RUNTIME_DIR === undefined
+      ? join(runtimeDirectory, "auth.json")
+      : join(runtimeDirectory, "containers", "auth.json"),
+    join(HOME, ".config", "containers", "auth.json"),
+    join(DOCKER_CONFIG, "config.json"),
+  ];
+  return places.filter((place) => place !== "");
+}
+
+function bad(path: string, key: string, why: string): KeelsonError {
+  return new KeelsonError("E_SETTINGS", `${path}: ${printable(key)} ${why}`, {
+    hint: "The README lists every key with its default; remove the line to have the default.",
+  });
+}

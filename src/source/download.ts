@@ -1,0 +1,75 @@
+import { KeelsonError } from "../errors.ts";
+import type { Descriptor } from "../image/manifest.ts";
+import { mismatch } from "./verify.ts";
+
+const dropLimit = 5;
+const progressSize = 1024 * 1024;
+
+/** A part of a blob that runs from the byte `start` to the blob's end. */
+export interface BlobPart {
+  readonly start: number;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+export interface Download {
+  readonly blob: Descriptor;
+  /** How messages call the source. */
+  readonly name: string;
+  /** Asks for the blob from `offset` on; the far side may answer with an earlier start. */
+  readonly open: (offset: number) => Promise<BlobPart>;
+  /** Whether the connection broke, so that the rest may be asked for. */
+  readonly isDrop: (error: unknown) => boolean;
+  /** Waits before asking again, after drop number `drops`. */
+  readonly pause: (drops: number) => Promise<void>;
+}
+
+/**
+ * The blob's bytes across dropped connections: up to 5 in a row without a further MiB between them. Where the far side
+ * starts over, what has been given out already is skipped; whether it was the same is for the digest to tell. Throws
+ * E_DIGEST for more bytes than described, E_REGISTRY when the drops are too many, and what `open` throws.
+ */
+export async function* downloaded(download: Download, first: BlobPart): AsyncGenerator<Buffer> {
+  const { blob, name } = download;
+  let part = first;
+  let done = 0;
+  let drops = 0;
+  let mark = 0;
+  for (;;) {
+    let cause: unknown;
+    try {
+      for await (const piece of afterBytes(part.body, done - part.start)) {
+        if (done + piece.length > blob.size)
+          throw mismatch(name, `${blob.digest} is longer than its ${blob.size} bytes`);
+        done += piece.length;
+        yield piece;
+      }
+    } catch (error) {
+      if (!download.isDrop(error)) throw error;
+      cause = error;
+    }
+    if (done === blob.size) return;
+    if (done - mark >= progressSize) drops = 0;
+    mark = done;
+    drops += 1;
+    if (drops > dropLimit) throw brokenOff(blob, name, done, cause);
+    await download.pause(drops);
+    part = await download.open(done);
+  }
+}
+
+async function* afterBytes(pieces: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
+  let skip = count;
+  for await (const piece of pieces) {
+    const rest = skip === 0 ? piece : piece.subarray(skip);
+    skip -= piece.length - rest.length;
+    if (rest.length > 0) yield rest;
+  }
+}
+
+function brokenOff(blob: Descriptor, name: string, done: number, cause: unknown): KeelsonError {
+  const message = `${name}: ${blob.digest} broke off at ${done} of ${blob.size} bytes, time and again`;
+  return new KeelsonError("E_REGISTRY", message, {
+    hint: "Check the network between this machine and the registry, and try again.",
+    cause,
+  });
+}

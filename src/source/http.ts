@@ -1,0 +1,172 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import * as tls from "node:tls";
+import { errnoOf } from "../errors.ts";
+import { type SourceOptions, standardTiming, type Timing } from "./options.ts";
+import { redirectTarget, tooManyRedirects } from "./redirect.ts";
+
+const redirectLimit = 5;
+const discardLimit = 64 * 1024;
+const redirectStatuses = new Set([301, 302, 303, 307, 308]);
+const unknownIssuer = new Set([
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+]);
+
+export interface HttpRequest {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent to the URL's own origin only, never to where it redirects. */
+  readonly authorization: string | undefined;
+}
+
+/** `url` is the last one of the redirects. Either the body is read to its end, or the response is discarded. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly url: URL;
+  readonly body: AsyncIterable<Buffer>;
+  discard(): void;
+}
+
+/** GET requests over kept connections. */
+export interface Http {
+  /** Any status is an answer. Throws system errors as they are, and E_REGISTRY for a redirect that is not followed. */
+  get(request: HttpRequest): Promise<HttpResponse>;
+  /** Whether this origin has ever answered: then a connection it refuses now is a passing failure. */
+  hasAnswered(url: URL): boolean;
+  close(): void;
+}
+
+export function openHttp(options: SourceOptions): Http {
+  const timing = options.timing ?? standardTiming;
+  const plain = new http.Agent({ keepAlive: true });
+  let secure = secureAgent(options, false);
+  let systemTrusted = false;
+  const answered = new Set<string>();
+  const exchange = async (url: URL, headers: http.OutgoingHttpHeaders): Promise<http.IncomingMessage> => {
+    const agent = url.protocol === "https:" ? secure : plain;
+    try {
+      const response = await send(url, { agent, headers, signal: options.signal }, timing);
+      answered.add(url.origin);
+      return response;
+    } catch (error) {
+      if (systemTrusted || !unknownIssuer.has(errnoOf(error) ?? "")) throw error;
+    }
+    // The system's own certificates take a tenth of a second to read, so they are asked last.
+    systemTrusted = true;
+    secure.destroy();
+    secure = secureAgent(options, true);
+    return exchange(url, headers);
+  };
+  return {
+    get: (request) => follow(request, options.userAgent, timing, exchange),
+    hasAnswered: (url) => answered.has(url.origin),
+    close: () => {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
+}
+
+async function follow(
+  request: HttpRequest,
+  userAgent: string,
+  timing: Timing,
+  exchange: (url: URL, headers: http.OutgoingHttpHeaders) => Promise<http.IncomingMessage>,
+): Promise<HttpResponse> {
+  // An encoded body would have other bytes, and offsets into it would mean nothing.
+  const headers = { "user-agent": userAgent, "accept-encoding": "identity", ...request.headers };
+  let { url, authorization } = request;
+  for (let hops = 0; ; hops++) {
+    const message = await exchange(url, authorization === undefined ? headers : { ...headers, authorization });
+    const status = message.statusCode ?? 0;
+    const location = message.headers.location;
+    if (!redirectStatuses.has(status) || location === undefined) {
+      return { status, headers: message.headers, url, body: bodyOf(message, timing), discard: () => discard(message) };
+    }
+    discard(message);
+    if (hops === redirectLimit) throw tooManyRedirects(request.url, redirectLimit);
+    const target = redirectTarget(url, location);
+    if (target.origin !== url.origin) authorization = undefined;
+    url = target;
+  }
+}
+
+interface Envelope {
+  readonly agent: http.Agent;
+  readonly headers: http.OutgoingHttpHeaders;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.IncomingMessage> {
+  const { agent, headers, signal } = envelope;
+  const request = (url.protocol === "https:" ? https : http).request(url, {
+    agent,
+    headers,
+    ...(signal && { signal }),
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const allow = (time: number, what: string): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => request.destroy(timeout(`${what} within ${time / 1000} s`)), time);
+  };
+  try {
+    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+      allow(timing.connect, "no connection");
+      request.once("socket", (socket) => {
+        const connected = (): void => allow(timing.headers, "no answer");
+        if (request.reusedSocket) connected();
+        else socket.once(socket instanceof tls.TLSSocket ? "secureConnect" : "connect", connected);
+      });
+      request.once("response", resolve).on("error", reject).end();
+    });
+  } catch (error) {
+    // A kept connection that the far side closed meanwhile: nothing was answered, so a new one may ask again.
+    if (request.reusedSocket && errnoOf(error) === "ECONNRESET") return send(url, envelope, timing);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function* bodyOf(message: http.IncomingMessage, timing: Timing): AsyncGenerator<Buffer> {
+  const pieces = message[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      // Only the wait for the far side counts: a slow reader is not silence.
+      const silent = (): void => void message.destroy(timeout(`nothing more within ${timing.idle / 1000} s`));
+      const timer = setTimeout(silent, timing.idle);
+      const { done, value } = await pieces.next().finally(() => clearTimeout(timer));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    message.destroy();
+  }
+}
+
+/** Reads a short body away, so that the connection serves again; gives up on a long one together with its connection. */
+function discard(message: http.IncomingMessage): void {
+  const length = Number(message.headers["content-length"] ?? Number.POSITIVE_INFINITY);
+  if (length <= discardLimit) message.on("error", () => undefined).resume();
+  else message.destroy();
+}
+
+function timeout(what: string): Error {
+  return Object.assign(new Error(what), { code: "ETIMEDOUT" });
+}
+
+function secureAgent(options: SourceOptions, withSystem: boolean): https.Agent {
+  const own = options.ca ?? [];
+  const ca = [...tls.getCACertificates("default"), ...(withSystem ? tls.getCACertificates("system") : []), ...own];
+  // One context for all connections: reading the certificates anew for each would cost more than the connection.
+  const secureContext = withSystem || own.length > 0 ? tls.createSecureContext({ ca: [...new Set(ca)] }) : undefined;
+  return new https.Agent({
+    keepAlive: true,
+    rejectUnauthorized: options.tlsVerify,
+    ...(secureContext && { secureContext }),
+  });
+}

@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { KeelsonError } from "../errors.ts";
+import type { Digest } from "../image/digest.ts";
+import { type Compression, type Descriptor, layerCompression } from "../image/manifest.ts";
+import { detectCompression, gathered, inflate, isCompressionError } from "./inflate.ts";
+import type { ImageSource } from "./source.ts";
+import { mismatch } from "./verify.ts";
+
+interface Blob extends AsyncIterableIterator<Buffer> {
+  return(): Promise<IteratorResult<Buffer>>;
+}
+
+/** A layer that expands to more is refused, in bytes. */
+const layerSizeLimit = 16 * 1024 ** 3;
+
+/**
+ * The tar of `layer`, decompressed. Every byte is counted and hashed on its way: the stream ends only when the stored bytes
+ * have the descriptor's size and digest and the tar has the digest `diffId`; what was read before that is not to be
+ * believed. Throws E_DIGEST, E_LAYER, E_LIMIT (more than `limit` bytes) and what the source throws.
+ */
+export async function* openLayer(
+  source: ImageSource,
+  layer: Descriptor,
+  diffId: Digest,
+  limit: number = layerSizeLimit,
+): AsyncGenerator<Buffer> {
+  const compression = layerCompression(layer);
+  // The bytes of an uncompressed layer are its tar: one hash speaks for both digests.
+  if (compression === "none" && layer.digest !== diffId) throw wrongTar(layer, layer.digest, diffId);
+  const blob = lastingFailure(checkedBlob(source, layer, compression));
+  const hash = createHash("sha256");
+  let size = 0;
+  try {
+    for await (const piece of compression === "none" ? blob : inflate(blob, compression)) {
+      size += piece.length;
+      if (size > limit) throw tooLarge(layer, limit);
+      if (compression !== "none") hash.update(piece);
+      yield piece;
+    }
+    await drain(blob);
+  } catch (error) {
+    if (!isCompressionError(error)) throw error;
+    // Bytes that were damaged on the way are told from those that were made badly.
+    await drain(blob);
+    throw damaged(layer, compression, error);
+  } finally {
+    // Not awaited: while a read is under way it would wait for the far side.
+    blob.return().catch(() => undefined);
+  }
+  const actual: Digest = compression === "none" ? layer.digest : `sha256:${hash.digest("hex")}`;
+  if (actual !== diffId) throw wrongTar(layer, actual, diffId);
+}
+
+async function* checkedBlob(source: ImageSource, layer: Descriptor, compression: Compression): AsyncGenerator<Buffer> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const piece of gathered(await source.openBlob(layer))) {
+    if (size === 0 && detectCompression(piece) !== compression) throw mislabelled(layer, piece);
+    size += piece.length;
+    if (size > layer.size)
+      throw mismatch(layer.digest, `it is longer than the ${layer.size} bytes it is described with`);
+    hash.update(piece);
+    yield piece;
+  }
+  if (size < layer.size) throw mismatch(layer.digest, `it ended after ${size} of ${layer.size} bytes`);
+  const actual = `sha256:${hash.digest("hex")}`;
+  if (actual !== layer.digest) throw mismatch(layer.digest, `the bytes that came have the digest ${actual}`);
+}
+
+/**
+ * `pieces`, but after a failure every further request fails alike: the failure of a check at the very end may reach a
+ * decompressor that has ended already and listens no more, and must not be lost with it.
+ */
+function lastingFailure(pieces: AsyncGenerator<Buffer>): Blob {
+  let failure: { readonly error: unknown } | undefined;
+  const blob: Blob = {
+    [Symbol.asyncIterator]: () => blob,
+    next: async () => {
+      try {
+        const result = await pieces.next();
+        if (failure === undefined) return result;
+      } catch (error) {
+        failure ??= { error };
+      }
+      throw failure.error;
+    },
+    return: async () => pieces.return(undefined),
+  };
+  return blob;
+}
+
+async function drain(blob: Blob): Promise<void> {
+  while (!(await blob.next()).done);
+}
+
+function wrongTar(layer: Descriptor, actual: Digest, diffId: Digest): KeelsonError {
+  return mismatch(layer.digest, `it unpacks to ${actual}, but the image's configuration names ${diffId}`);
+}
+
+function mislabelled(layer: Descriptor, start: Buffer): KeelsonError {
+  return new KeelsonError(
+    "E_LAYER",
+    `${layer.digest} is called ${layer.mediaType} but its compression is ${detectCompression(start)}`,
+    {
+      hint: "The image's manifest lies about its layer; build and push the image again.",
+    },
+  );
+}
+
+function damaged(layer: Descriptor, compression: Compression, cause: unknown): KeelsonError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new KeelsonError("E_LAYER", `${layer.digest} is not sound ${compression} data: ${why}`, {
+    hint: "The layer was stored this way; build and push the image again.",
+    cause,
+  });
+}
+
+function tooLarge(layer: Descriptor, limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${layer.digest} unpacks to more than ${limit} bytes`, {
+    hint: "Check with the image's publisher that a layer of this size is meant.",
+  });
+}

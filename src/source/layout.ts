@@ -1,0 +1,93 @@
+import { printable } from "../errors.ts";
+import { hexOf } from "../image/digest.ts";
+import { isObject, parseJsonObject } from "../image/json.ts";
+import {
+  type Descriptor,
+  type Index,
+  indexTypes,
+  manifestLimit,
+  type PlatformDescriptor,
+  parseManifest,
+} from "../image/manifest.ts";
+import { type FileReference, formatReference } from "../image/reference.ts";
+import { type FileSet, readWhole, unreadable } from "./file-set.ts";
+import { type Documents, imageOf, withinLimit } from "./resolution.ts";
+import type { ImageSource } from "./source.ts";
+import { checkBytes, mismatch } from "./verify.ts";
+
+const nameAnnotation = "org.opencontainers.image.ref.name";
+
+/**
+ * One image of the OCI image layout in `files`, which are opened at first use.
+ * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+ */
+export function openLayout(reference: FileReference, openFiles: () => Promise<FileSet>): ImageSource {
+  const name = formatReference(reference);
+  let opened: Promise<FileSet> | undefined;
+  const files = (): Promise<FileSet> => {
+    opened ??= openFiles();
+    return opened;
+  };
+  const readDocument = async (descriptor: Descriptor): Promise<Uint8Array> => {
+    const bytes = await readWhole(await files(), blobPath(descriptor), manifestLimit);
+    checkBytes(bytes, descriptor, name);
+    return bytes;
+  };
+  const documents: Documents = { name, readManifest: readDocument, readConfig: readDocument };
+  return {
+    resolve: async (platform) => {
+      const entry = chosenEntry(await readIndex(await files(), name), reference.tag, name);
+      const bytes = await readDocument(withinLimit(entry, name));
+      return imageOf({ bytes, mediaType: entry.mediaType }, documents, platform);
+    },
+    openBlob: async (layer) => {
+      const file = await (await files()).open(blobPath(layer));
+      if (file === undefined) throw unreadable(name, `it lacks the layer ${layer.digest}`);
+      if (file.size === layer.size) return file.read();
+      throw mismatch(name, `${layer.digest} has ${file.size} bytes, not the ${layer.size} it is described with`);
+    },
+    close: async () => {
+      await (await opened?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+async function readIndex(files: FileSet, name: string): Promise<Index> {
+  const marker = parseJsonObject(
+    await readWhole(files, "oci-layout", manifestLimit),
+    `${name}, oci-layout`,
+    manifestLimit,
+  );
+  if (
+    !isObject(marker) ||
+    typeof marker.imageLayoutVersion !== "string" ||
+    !marker.imageLayoutVersion.startsWith("1.")
+  ) {
+    throw unreadable(name, "its oci-layout does not say version 1");
+  }
+  const index = parseManifest(
+    await readWhole(files, "index.json", manifestLimit),
+    indexTypes[0],
+    `${name}, index.json`,
+  );
+  if (index.kind === "index") return index;
+  throw unreadable(name, "its index.json is not an index");
+}
+
+function chosenEntry(index: Index, tag: string | undefined, name: string): PlatformDescriptor {
+  const named = (entry: PlatformDescriptor): string | undefined => entry.annotations[nameAnnotation];
+  const matching = index.manifests.filter((entry) => tag === undefined || named(entry) === tag);
+  const [entry, ...others] = matching;
+  if (entry !== undefined && others.length === 0) return entry;
+  if (entry !== undefined && tag !== undefined) {
+    throw unreadable(name, `the tag is ambiguous: ${matching.length} images are called ${tag}`);
+  }
+  const tags = index.manifests.map((one) => named(one) ?? one.digest).join(", ");
+  if (index.manifests.length === 0) throw unreadable(name, "it holds no image");
+  if (tag !== undefined) throw unreadable(name, `no image is called ${printable(tag)}; there are ${tags}`);
+  throw unreadable(name, `it holds several images, choose one by its tag: ${tags}`);
+}
+
+function blobPath(descriptor: Descriptor): string {
+  return `blobs/sha256/${hexOf(descriptor.digest)}`;
+}

@@ -1,0 +1,37 @@
+/** How sources behave, whatever reference they are opened for. */
+export interface SourceOptions {
+  /** False: a registry's certificate is not checked, and plain HTTP is used where HTTPS does not answer. */
+  readonly tlsVerify: boolean;
+  /** Paths of `auth.json` or `config.json` files, the first that knows the registry wins; files that are absent are skipped. */
+  readonly authFiles: readonly string[];
+  /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
+  readonly cacheDirectory: string;
+  readonly userAgent: string;
+  /** PEM certificates trusted besides those of Node and of the system. */
+  readonly ca?: readonly string[] | undefined;
+  /** Ends every request and stream with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timing?: Timing | undefined;
+}
+
+/** Times in milliseconds. */
+export interface Timing {
+  /** Until a connection stands, TLS included. */
+  readonly connect: number;
+  /** From there until a response's headers are complete. */
+  readonly headers: number;
+  /** The longest silence inside a response's body. */
+  readonly idle: number;
+  /** The wait before the second try; it doubles with each further one. */
+  readonly backoff: number;
+  /** The longest wait that a Retry-After may ask for. */
+  readonly longestWait: number;
+}
+
+export const standardTiming: Timing = {
+  connect: 10_000,
+  headers: 30_000,
+  idle: 60_000,
+  backoff: 1_000,
+  longestWait: 60_000,
+};

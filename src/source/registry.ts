@@ -1,0 +1,194 @@
+import { errnoOf, KeelsonError, printable } from "../errors.ts";
+import { digestOf } from "../image/digest.ts";
+import { type Descriptor, indexTypes, manifestLimit, manifestTypes } from "../image/manifest.ts";
+import { formatReference, type RegistryReference } from "../image/reference.ts";
+import { type BlobPart, downloaded } from "./download.ts";
+import type { HttpResponse } from "./http.ts";
+import type { SourceOptions } from "./options.ts";
+import { type Named, readBody } from "./registry-answer.ts";
+import { openRepository, type Repository } from "./repository.ts";
+import { type Documents, imageOf, type TopDocument } from "./resolution.ts";
+import { pause } from "./retry.ts";
+import type { ImageSource } from "./source.ts";
+import { checkBytes, mismatch } from "./verify.ts";
+
+const manifestAccept = [...manifestTypes, ...indexTypes].join(", ");
+
+/** What of the registry source its parts share. */
+interface Context {
+  readonly name: string;
+  readonly repository: Repository;
+  readonly options: SourceOptions;
+}
+
+/**
+ * An image of a registry. A tag is looked up once, at the first resolve; all that follows is asked for by digest.
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+ */
+export function openRegistry(reference: RegistryReference, options: SourceOptions): ImageSource {
+  const repository = openRepository(namedOf(reference), options);
+  const context: Context = { name: formatReference(reference), repository, options };
+  let top: Promise<TopDocument> | undefined;
+  const readTop = async (): Promise<TopDocument> => {
+    top ??= fetchTop(reference, context);
+    try {
+      return await top;
+    } catch (error) {
+      top = undefined;
+      throw error;
+    }
+  };
+  const documents: Documents = {
+    name: context.name,
+    readManifest: (descriptor) => fetchManifest(descriptor, context),
+    readConfig: (descriptor) => fetchConfig(descriptor, context),
+  };
+  return {
+    resolve: async (platform) => imageOf(await readTop(), documents, platform),
+    openBlob: (layer) => openBlob(layer, context),
+    close: async () => repository.close(),
+  };
+}
+
+function namedOf(reference: RegistryReference): Named {
+  const isHub = reference.host === "docker.io" || reference.host === "index.docker.io";
+  const official = isHub && !reference.repository.includes("/");
+  return { host: reference.host, repository: official ? `library/${reference.repository}` : reference.repository };
+}
+
+async function fetchTop(reference: RegistryReference, context: Context): Promise<TopDocument> {
+  const { name } = context;
+  const document = await fetchDocument(reference.digest ?? reference.tag ?? "latest", context);
+  const actual = digestOf(document.bytes);
+  if (reference.digest !== undefined && actual !== reference.digest) {
+    throw mismatch(name, `what the registry gave has the digest ${actual}`);
+  }
+  const { claimed } = document;
+  if (claimed?.startsWith("sha256:") && claimed !== actual) {
+    throw mismatch(name, `the registry calls it ${claimed}, but gave ${actual}`);
+  }
+  return document;
+}
+
+async function fetchManifest(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
+  const { bytes, mediaType } = await fetchDocument(descriptor.digest, context);
+  checkBytes(bytes, descriptor, context.name);
+  if (mediaType === undefined || mediaType === descriptor.mediaType) return bytes;
+  throw new KeelsonError(
+    "E_MANIFEST",
+    `${context.name}: its index calls ${descriptor.digest} ${printable(descriptor.mediaType)}, the registry ${printable(mediaType)}`,
+    {
+      hint: "One document must not be read in two ways; push the image again.",
+    },
+  );
+}
+
+async function fetchDocument(
+  version: string,
+  context: Context,
+): Promise<TopDocument & { readonly claimed: string | undefined }> {
+  const { repository, name } = context;
+  return repository.get(`manifests/${version}`, { accept: manifestAccept }, async (response) => {
+    if (response.status !== 200) throw await repository.failure(response);
+    checkEncoding(response, name);
+    const mediaType = documentType(response, name);
+    const bytes = await readBody(response, manifestLimit);
+    if (bytes === undefined) throw tooLarge(name);
+    const claimed = response.headers["docker-content-digest"];
+    return { bytes, mediaType, claimed: typeof claimed === "string" ? claimed : undefined };
+  });
+}
+
+async function fetchConfig(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of await openBlob(descriptor, context)) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  checkBytes(bytes, descriptor, context.name);
+  return bytes;
+}
+
+async function openBlob(blob: Descriptor, context: Context): Promise<AsyncIterable<Uint8Array>> {
+  const { repository, name, options } = context;
+  let etag: string | undefined;
+  const request = (offset: number): Promise<BlobPart | undefined> => {
+    const range = { range: `bytes=${offset}-`, ...(etag?.startsWith('"') && { "if-range": etag }) };
+    return repository.get(`blobs/${blob.digest}`, offset === 0 ? {} : range, async (response) => {
+      const part = partOf(response, offset, blob, name);
+      if (part === "failed") throw await repository.failure(response);
+      if (part === undefined) response.discard();
+      etag = response.headers.etag;
+      return part;
+    });
+  };
+  const open = async (offset: number): Promise<BlobPart> => {
+    const part = (await request(offset)) ?? (await request(0));
+    if (part !== undefined) return part;
+    throw wrongRange(name);
+  };
+  const isDrop = (error: unknown): boolean => {
+    options.signal?.throwIfAborted();
+    return !(error instanceof KeelsonError) && errnoOf(error) !== undefined;
+  };
+  const first = await open(0);
+  return downloaded({ blob, name, open, isDrop, pause: (drops) => pause(drops, undefined, options) }, first);
+}
+
+/** The part that an answer to a request from `offset` on holds; undefined when the range was not understood. */
+function partOf(
+  response: HttpResponse,
+  offset: number,
+  blob: Descriptor,
+  name: string,
+): BlobPart | "failed" | undefined {
+  const { status, headers, body } = response;
+  checkEncoding(response, name);
+  if (status === 200) {
+    const length = headers["content-length"];
+    if (length === undefined || Number(length) === blob.size) return { start: 0, body };
+    response.discard();
+    throw mismatch(name, `the registry offers ${Number(length)} bytes for ${blob.digest}, described with ${blob.size}`);
+  }
+  if (status === 416 && offset > 0) return undefined;
+  if (status !== 206) return "failed";
+  const range = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(headers["content-range"] ?? "");
+  const fits = Number(range?.[1]) === offset && Number(range?.[2]) === blob.size - 1;
+  const total = range?.[3] === "*" || Number(range?.[3]) === blob.size;
+  return fits && total && offset > 0 ? { start: offset, body } : undefined;
+}
+
+/** The Content-Type without its parameters; undefined when there is none. */
+function documentType(response: HttpResponse, name: string): string | undefined {
+  const type = (response.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  if (type === "") return undefined;
+  if (([...manifestTypes, ...indexTypes] as string[]).includes(type)) return type;
+  response.discard();
+  if (type.startsWith("application/vnd.docker.distribution.manifest.v1+")) {
+    throw new KeelsonError("E_MANIFEST", `${name} is a Docker schema 1 image, a format without digests of its parts`, {
+      hint: "Push the image again with a tool that writes schema 2 or OCI manifests.",
+    });
+  }
+  throw new KeelsonError("E_REGISTRY", `${name}: the registry answered with ${printable(type)}, not with a manifest`, {
+    hint: "Check that the host is a container registry and that the reference names an image.",
+  });
+}
+
+function checkEncoding(response: HttpResponse, name: string): void {
+  const encoding = response.headers["content-encoding"] ?? "identity";
+  if (response.status >= 300 || encoding === "identity") return;
+  response.discard();
+  throw new KeelsonError("E_REGISTRY", `${name}: the registry sends it encoded as ${printable(encoding)}, unasked`, {
+    hint: "A proxy before the registry may do that; ask its operator to leave images alone.",
+  });
+}
+
+function tooLarge(name: string): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${name}: its manifest is larger than ${manifestLimit} bytes`, {
+    hint: "Manifests of images are small; check that the reference names an image.",
+  });
+}
+
+function wrongRange(name: string): KeelsonError {
+  return new KeelsonError("E_REGISTRY", `${name}: the registry answers with a part that was not asked for`, {
+    hint: "Ask the registry's operator; a proxy before it may be at fault.",
+  });
+}

@@ -1,0 +1,71 @@
+import { KeelsonError, printable } from "../errors.ts";
+import { type ImageConfig, parseImageConfig } from "../image/config.ts";
+import { digestOf } from "../image/digest.ts";
+import { choosePlatform, type Descriptor, type Manifest, manifestLimit, parseManifest } from "../image/manifest.ts";
+import { formatPlatform, type Platform, platformRank } from "../image/platform.ts";
+import type { SourceImage } from "./source.ts";
+
+const indexDepthLimit = 8;
+
+/** Where the documents of one image are read. Both check digest and size, and read no more than manifestLimit bytes. */
+export interface Documents {
+  /** How messages call the image. */
+  readonly name: string;
+  readManifest(descriptor: Descriptor): Promise<Uint8Array>;
+  readConfig(descriptor: Descriptor): Promise<Uint8Array>;
+}
+
+/** The manifest or index that a reference names; `mediaType` as its descriptor or Content-Type declares it. */
+export interface TopDocument {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string | undefined;
+}
+
+/**
+ * Follows `top` through indexes to the image for `platform`, at most 8 deep. An image that no index offers by platform
+ * must itself be for it. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents` throws.
+ */
+export async function imageOf(top: TopDocument, documents: Documents, platform: Platform): Promise<SourceImage> {
+  const { name } = documents;
+  let { bytes, mediaType } = top;
+  let offered = false;
+  for (let depth = 0; depth <= indexDepthLimit; depth++) {
+    const document = parseManifest(bytes, mediaType, name);
+    if (document.kind === "manifest") {
+      const { config, configBytes } = await readConfig(document, documents);
+      if (!offered) checkPlatform(config.platform, platform, name);
+      return { digest: digestOf(bytes), manifest: document, manifestBytes: bytes, config, configBytes };
+    }
+    const entry = choosePlatform(document, platform, name);
+    offered = entry.platform !== undefined;
+    mediaType = entry.mediaType;
+    bytes = await documents.readManifest(withinLimit(entry, name));
+  }
+  throw new KeelsonError("E_LIMIT", `${printable(name)} nests indexes more than ${indexDepthLimit} deep`, {
+    hint: "Ask the image's publisher for an index that names its images directly.",
+  });
+}
+
+/** `descriptor`, unless the document it describes is too large to be read (E_LIMIT). */
+export function withinLimit(descriptor: Descriptor, name: string): Descriptor {
+  if (descriptor.size <= manifestLimit) return descriptor;
+  throw new KeelsonError("E_LIMIT", `${printable(name)}: ${descriptor.digest} is larger than ${manifestLimit} bytes`, {
+    hint: "Manifests and configurations of images are small; check that the reference names an image.",
+  });
+}
+
+async function readConfig(
+  manifest: Manifest,
+  documents: Documents,
+): Promise<{ readonly config: ImageConfig; readonly configBytes: Uint8Array }> {
+  const configBytes = await documents.readConfig(withinLimit(manifest.config, documents.name));
+  return { config: parseImageConfig(configBytes, manifest.layers.length, documents.name), configBytes };
+}
+
+function checkPlatform(actual: Platform, wanted: Platform, name: string): void {
+  if (platformRank(wanted, actual) > 0) return;
+  const is = printable(formatPlatform(actual));
+  throw new KeelsonError("E_PLATFORM", `${printable(name)} is for ${is}, not for ${formatPlatform(wanted)}`, {
+    hint: `Name an image for this host's platform, or ask for this one with --platform ${is}.`,
+  });
+}

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { controlNames, type Exports, type HostfsEntry } from "../contract/exports.ts";
+import { KeelsonError } from "../errors.ts";
+import { shownPath } from "../layer/path.ts";
+import { type DirectoryNode, nodeAt, type TreeNode, visitTree } from "../layer/tree.ts";
+
+type FileNode = Extract<TreeNode, { kind: "file" }>;
+
+/** The bytes of a file of the tree. */
+export type ReadFile = (file: FileNode) => Buffer;
+
+const templateLimit = 1024 * 1024;
+
+/**
+ * Reads what an image keeps in /exports. Looked up in the tree, never on the host, so a symlink leads inside the image
+ * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text of at most 1 MiB.
+ */
+export function readExports(tree: DirectoryNode, readFile: ReadFile): Exports {
+  const controls = new Map<string, string>();
+  for (const name of controlNames) {
+    const node = nodeAt(tree, `exports/${name}`, true);
+    if (node === undefined) continue;
+    if (node.kind !== "file") throw unreadable(`/exports/${name}`, `it is a ${node.kind}`);
+    controls.set(name, textOf(node, readFile, `/exports/${name}`));
+  }
+  const hostfs = nodeAt(tree, "exports/hostfs");
+  if (hostfs !== undefined && hostfs.kind !== "directory")
+    throw unreadable("/exports/hostfs", `it is a ${hostfs.kind}`);
+  return { controls, hostfs: hostfs === undefined ? [] : hostfsEntries(hostfs, readFile) };
+}
+
+/** A file of the image as text, for what is looked up in it; "" when there is no such file. */
+export function readTreeText(tree: DirectoryNode, path: string, readFile: ReadFile): string {
+  const node = nodeAt(tree, path, true);
+  return node?.kind === "file" && node.size <= templateLimit ? readFile(node).toString("utf8") : "";
+}
+
+function hostfsEntries(hostfs: DirectoryNode, readFile: ReadFile): readonly HostfsEntry[] {
+  const entries: HostfsEntry[] = [];
+  visitTree(hostfs, (node, name) => entries.push(hostfsEntry(node, `/${name}`, readFile)));
+  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile): HostfsEntry {
+  const mode = node.attributes.mode;
+  switch (node.kind) {
+    case "directory":
+      return { kind: "directory", path, mode };
+    case "symlink":
+      return { kind: "symlink", path, target: node.target };
+    case "file": {
+      const sha256 = createHash("sha256").update(readFile(node)).digest("hex");
+      return {
+        kind: "file",
+        path,
+        mode,
+        size: node.size,
+        sha256,
+        text: () => textOf(node, readFile, `/exports/hostfs${path}`),
+      };
+    }
+    case "fifo":
+      return { kind: "special", path, type: "fifo" };
+    case "character":
+      return { kind: "special", path, type: "character device" };
+  }
+}
+
+function textOf(node: FileNode, readFile: ReadFile, name: string): string {
+  if (node.size > templateLimit) throw unreadable(name, `it is larger than ${templateLimit} bytes`);
+  const bytes = readFile(node);
+  if (bytes.includes(0)) throw unreadable(name, "it contains a NUL byte");
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw unreadable(name, "it is not UTF-8 text", cause);
+  }
+}
+
+function unreadable(name: string, why: string, cause?: unknown): KeelsonError {
+  return new KeelsonError("E_CONTRACT", `${shownPath(name)} of the image: ${why}`, {
+    hint: "Files in /exports are text files of the image itself; build the image again.",
+    cause,
+  });
+}

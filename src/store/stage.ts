@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ImageConfig } from "../image/config.ts";
+import type { Digest } from "../image/digest.ts";
+import { foldLayers } from "../layer/apply.ts";
+import type { LayerChange, ObjectName } from "../layer/change.ts";
+import type { DirectoryNode } from "../layer/tree.ts";
+import { readChangeList, writeChangeList } from "./change-list.ts";
+import { imageRef, type StoredImage, writeImage } from "./images.ts";
+import { openRepository, type Repository } from "./repository.ts";
+import { makeState, type StorePaths, storePaths } from "./store.ts";
+import { type UnpackLimits, unpack } from "./unpack.ts";
+
+/** An image on its way into the store: nothing of it can be seen there before publish(). */
+export interface ImageStage {
+  readonly repository: Repository;
+  /** Whether a layer and everything it names is in the store already. */
+  hasLayer(diffId: Digest): boolean;
+  /** Reads the tar of the next layer, lowest first; without a stream the layer is taken from the store. */
+  addLayer(diffId: Digest, stream?: AsyncIterable<Buffer>): Promise<void>;
+  /** The tree of the layers added. */
+  tree(): DirectoryNode;
+  /** The OSTree commit of that tree, staged. */
+  commit(digest: Digest, config: ImageConfig): ObjectName;
+  publish(image: StoredImage, manifestBytes: Uint8Array, configBytes: Uint8Array): void;
+  /** Leaves the store as it was. */
+  discard(): void;
+}
+
+/**
+ * Opens a stage in the store. The caller holds the lock, unless `scratch` names a directory: then the image is staged in
+ * a new directory there, can never be published, and the store is not touched.
+ */
+export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: string): ImageStage {
+  const elsewhere = scratch === undefined ? undefined : mkdtempSync(join(scratch, "keelson-"));
+  const own = elsewhere === undefined ? paths : storePaths(elsewhere);
+  makeState(own);
+  const repository = openRepository(own.repository);
+  const layers: { readonly diffId: Digest; readonly changes: readonly LayerChange[]; readonly fresh: boolean }[] = [];
+  let folded: DirectoryNode | undefined;
+
+  function storedLayer(diffId: Digest): readonly LayerChange[] | undefined {
+    const added = layers.find((layer) => layer.diffId === diffId)?.changes;
+    if (added !== undefined) return added;
+    const changes = readChangeList(own.images, diffId);
+    return changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))
+      ? changes
+      : undefined;
+  }
+
+  function tree(): DirectoryNode {
+    folded ??= foldLayers(layers.map((layer) => layer.changes));
+    return folded;
+  }
+
+  return {
+    repository,
+    hasLayer: (diffId) => storedLayer(diffId) !== undefined,
+    async addLayer(diffId, stream) {
+      folded = undefined;
+      const changes = stream === undefined ? storedLayer(diffId) : await unpack(stream, repository, limits);
+      if (changes === undefined) throw new Error(`layer ${diffId} is not in the store`);
+      layers.push({ diffId, changes, fresh: stream !== undefined });
+    },
+    tree,
+    commit: (digest, config) => repository.commit(tree(), digest, secondsOf(config.created)),
+    publish(image, manifestBytes, configBytes) {
+      if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
+      repository.publish();
+      for (const layer of layers) if (layer.fresh) writeChangeList(own.images, layer.diffId, layer.changes);
+      repository.writeRef(imageRef(image.digest), image.commit);
+      writeImage(own.images, image, manifestBytes, configBytes);
+    },
+    discard() {
+      repository.discard();
+      if (elsewhere !== undefined) rmSync(elsewhere, { recursive: true, force: true });
+    },
+  };
+}
+
+function secondsOf(created: string | undefined): number {
+  const time = created === undefined ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? 0 : time / 1000;
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { KeelsonError } from "./errors.ts";
+import { type HostRoot, openRoot } from "./host/root.ts";
+import { openSystemd, type Systemd } from "./host/systemd.ts";
+import type { TransactionHost } from "./host/transaction.ts";
+import type { Reference } from "./image/reference.ts";
+import type { Output } from "./output.ts";
+import type { DefaultTemplates } from "./plan/defaults.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import { openSource } from "./source/open.ts";
+import type { ImageSource } from "./source/source.ts";
+import { type StorePaths, storePaths } from "./store/store.ts";
+
+/** Everything a command may touch. */
+export interface World {
+  readonly root: HostRoot;
+  /** The directory given with --root, or `/`. */
+  readonly rootPath: string;
+  readonly settings: Settings;
+  readonly output: Output;
+  readonly systemd: Systemd;
+  readonly paths: StorePaths;
+  /** The keelson executable, as units and templates may name it. */
+  readonly keelson: string;
+  /** Aborted when a person or the system asks keelson to stop. */
+  readonly signal: AbortSignal;
+  now(): Date;
+  uuid(): string;
+  /** A directory outside the host's root for what is thrown away. */
+  scratch(): string;
+  source(reference: Reference, tlsVerify: boolean): ImageSource;
+  templates(): DefaultTemplates;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly root: string;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  readonly version: string;
+  /** The directory with keelson's own unit-templates. */
+  readonly home: string;
+  readonly keelson: string;
+}
+
+/** What transactions of this world act on. */
+export function transactionHost(world: World): TransactionHost {
+  const { root, systemd, settings } = world;
+  const { stateDirectory } = settings;
+  return {
+    root,
+    systemd,
+    journal: `${stateDirectory}/journal/transaction`,
+    deployments: `${stateDirectory}/deployments`,
+  };
+}
+
+/** The real world. Reads settings; opens nothing else before it is used. Throws E_USAGE, E_SETTINGS. */
+export function openWorld(options: WorldOptions): World {
+  const rootPath = realRoot(options.root);
+  const root = openRoot(rootPath);
+  const settings = readSettings(root.prefix, process.env);
+  let systemd: Systemd | undefined;
+  return {
+    root,
+    rootPath,
+    settings,
+    output: options.output,
+    paths: storePaths(root.path(settings.stateDirectory)),
+    keelson: options.keelson,
+    signal: options.signal,
+    get systemd() {
+      systemd ??= openSystemd(rootPath);
+      return systemd;
+    },
+    now: () => new Date(),
+    uuid: () => randomUUID(),
+    scratch: () => tmpdir(),
+    source: (reference, tlsVerify) =>
+      openSource(reference, {
+        tlsVerify: tlsVerify && settings.tlsVerify,
+        authFiles: settings.authFiles,
+        cacheDirectory: tmpdir(),
+        userAgent: `keelson/${options.version}`,
+        ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
+        signal: options.signal,
+      }),
+    templates: () => readTemplates(join(options.home, "unit-templates")),
+    close: async () => systemd?.close(),
+  };
+}
+
+function realRoot(root: string): string {
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory()) return realpathSync(root);
+  throw new KeelsonError("E_USAGE", `--root ${root} is not a directory`, {
+    hint: "Make the directory first, or leave out --root.",
+  });
+}
+
+function readTemplates(directory: string): DefaultTemplates {
+  const names = new Set(readdirSync(directory));
+  const read = (name: string): DefaultTemplates["unit"] => {
+    if (!names.has(name)) throw new Error(`${directory} has no ${name}`);
+    return { kind: "handlebars", name: `unit-templates/${name}`, text: readFileSync(join(directory, name), "utf8") };
+  };
+  return { unit: read("service.hbs"), config: read("config.json.hbs"), tmpfiles: read("tmpfiles.hbs") };
+}
