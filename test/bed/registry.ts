@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { run } from "./run.ts";
+
+export interface TestRegistry {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  /** With TLS: the certificate authority, PEM. */
+  readonly ca?: string;
+  /** Where the registry keeps blobs, for tests that damage them. */
+  readonly storage: string;
+  /** Ends the process and removes its files. */
+  stop(): Promise<void>;
+}
+
+export interface TestRegistryOptions {
+  readonly tls?: boolean;
+  /** Basic authentication: the only user that may do anything. */
+  readonly user?: { readonly name: string; readonly password: string };
+}
+
+/** Starts Debian's docker-registry on a free port of the loopback; it listens when this returns. */
+export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const directory = await mkdtemp(join(tmpdir(), "keelson-registry-"));
+  const storage = join(directory, "storage");
+  const ca = options.tls ? await writeCertificate(directory) : undefined;
+  if (options.user) {
+    const { name, password } = options.user;
+    await writeFile(join(directory, "htpasswd"), await run("htpasswd", "-Bbn", name, password));
+  }
+  const config = join(directory, "config.json");
+  await writeFile(config, JSON.stringify(configuration(directory, storage, options)));
+  const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
+  const stop = async (): Promise<void> => {
+    const ended = server.exitCode === null && server.signalCode === null ? once(server, "exit") : undefined;
+    server.kill("SIGKILL");
+    await ended;
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    const host = `127.0.0.1:${await listeningPort(server)}`;
+    await answers(host);
+    return { host, storage, stop, ...(ca !== undefined && { ca }) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** YAML is a superset of JSON, so the registry reads this as its configuration. */
+function configuration(directory: string, storage: string, options: TestRegistryOptions): object {
+  const tls = options.tls && { certificate: join(directory, "leaf.pem"), key: join(directory, "leaf.key") };
+  return {
+    version: "0.1",
+    log: { level: "info" },
+    storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
+    // The secret is for uploads that span several registries.
+    http: { addr: "127.0.0.1:0", secret: "test", ...(tls && { tls }) },
+    ...(options.user && { auth: { htpasswd: { realm: "test", path: join(directory, "htpasswd") } } }),
+  };
+}
+
+/** The port is chosen by the kernel and named in the log, so no two registries can want the same one. */
+async function listeningPort(server: ChildProcess): Promise<string> {
+  const lines: string[] = [];
+  if (server.stderr === null) throw new Error("docker-registry was started without its log");
+  for await (const line of createInterface({ input: server.stderr })) {
+    lines.push(line);
+    const port = /listening on 127\.0\.0\.1:([0-9]+)/.exec(line)?.[1];
+    if (port !== undefined) {
+      server.stderr.resume();
+      return port;
+    }
+  }
+  throw new Error(`docker-registry ended before it listened:\n${lines.join("\n")}`);
+}
+
+async function answers(host: string): Promise<void> {
+  const socket = connect(Number(host.split(":")[1]), "127.0.0.1");
+  await once(socket, "connect");
+  socket.destroy();
+}
+
+/** A certificate authority of its own and a certificate by it for the loopback. Gives the authority's PEM. */
+async function writeCertificate(directory: string): Promise<string> {
+  const file = (name: string): string => join(directory, name);
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const authority = ["-subj", "/CN=keelson test authority", "-keyout", file("ca.key"), "-out", file("ca.pem")];
+  await run("openssl", "req", "-x509", ...key, ...authority, "-days", "2");
+  const leaf = ["-subj", "/CN=localhost", "-keyout", file("leaf.key"), "-out", file("leaf.csr")];
+  await run("openssl", "req", "-new", ...key, ...leaf);
+  await writeFile(file("extensions"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+  const by = ["-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-CAcreateserial", "-extfile", file("extensions")];
+  await run("openssl", "x509", "-req", "-in", file("leaf.csr"), ...by, "-out", file("leaf.pem"), "-days", "2");
+  return readFile(file("ca.pem"), "utf8");
+}
