@@ -12,7 +12,8 @@ export interface GlobalOptions {
 /** Makes the world once the global options are known. */
 export type OpenWorld = (options: GlobalOptions) => Promise<World>;
 
-type Action<Rest extends unknown[]> = (world: World, ...rest: Rest) => Promise<void>;
+/** A number it gives is the exit status. */
+type Action<Rest extends unknown[]> = (world: World, ...rest: Rest) => Promise<unknown>;
 
 /**
  * Reads the command line and runs the one command it names. Throws E_USAGE for a line that is not understood, and what
@@ -48,7 +49,8 @@ export function commandLine(version: string, open: OpenWorld): Command {
     return async (...rest: Rest): Promise<void> => {
       const world = await open(program.opts<GlobalOptions>());
       try {
-        await action(world, ...rest);
+        const status = await action(world, ...rest);
+        if (typeof status === "number") process.exitCode = status;
       } finally {
         await world.close();
       }
@@ -106,7 +108,7 @@ function addInstall(program: Command, act: Act): void {
   command.action(
     act(async (world: World, image: string, options: InstallOptions) => {
       const { install } = await import("./commands/install.ts");
-      await install(world, { image, ...options });
+      return install(world, { image, ...options });
     }),
   );
 }

@@ -8,7 +8,7 @@ import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Output } from "./output.ts";
-import type { DefaultTemplates } from "./plan/defaults.ts";
+import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
 import type { ImageSource } from "./source/source.ts";

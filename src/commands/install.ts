@@ -1,9 +1,10 @@
-import { parseContract } from "../contract/contract.ts";
+import { type Contract, parseContract } from "../contract/contract.ts";
 import { parseSet } from "../contract/values.ts";
 import { KeelsonError } from "../errors.ts";
 import { nextGeneration, readContainer, stageDeployment } from "../host/deployments.ts";
 import { openFacts } from "../host/facts.ts";
 import { hostTree } from "../host/host-tree.ts";
+import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
 import { findRuntime } from "../host/runtime.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
@@ -38,39 +39,36 @@ interface Proposal {
   readonly plan: SwitchPlan;
 }
 
-/** Installs an image as a service: pulled, rendered, checked, put in place, enabled; started only when that is asked for. */
-export async function install(world: World, request: InstallRequest): Promise<void> {
+/**
+ * Installs an image as a service: pulled, rendered, checked, put in place, enabled; started only when that is asked for.
+ * An image labelled `atomic.run=once` is run instead, and gone afterwards. The exit status.
+ */
+export async function install(world: World, request: InstallRequest): Promise<number> {
   const name = checkName(request.name ?? containerNameOf(parseReference(request.image)));
   parseSet(request.set);
   if (request.dryRun) return preview(world, request, name);
-  const { deployment, plan } = await asWriter(
-    "install",
-    world.paths,
-    transactionHost(world),
-    world.output.message,
-    async () => {
-      await checkFree(world, name);
-      const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
-      const image = stored ?? (await fetchImage(world, request, { kept: false }));
-      try {
-        const proposal = await propose(world, request, name, image);
-        announce(world, proposal.deployment);
-        await place(world, image, proposal);
-        return proposal;
-      } finally {
-        image.stage?.discard();
-      }
-    },
-  );
+  const done = await asWriter("install", world.paths, transactionHost(world), world.output.message, async () => {
+    await checkFree(world, name);
+    const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
+    const image = stored ?? (await fetchImage(world, request, { kept: false }));
+    try {
+      const proposal = await propose(world, request, name, image);
+      announce(world, proposal.deployment);
+      return runsOnce(image) ? stageOnce(world, image, proposal) : await place(world, image, proposal);
+    } finally {
+      image.stage?.discard();
+    }
+  });
+  if ("path" in done) return runOnce(done, world.systemd);
+  const { deployment, plan } = done;
   if (request.start && deployment.service) await world.systemd.start(deployment.service.unit);
-  world.output.answer(
-    { ...describeDeployment(deployment), ...describePlan(plan), started: request.start },
-    answerLines(world, deployment, request.start),
-  );
+  const document = { ...describeDeployment(deployment), ...describePlan(plan), started: request.start };
+  world.output.answer(document, answerLines(world, deployment, request.start));
+  return 0;
 }
 
 /** Prints the plan. What is fetched for it goes to a scratch directory and away again; the root is only read. */
-async function preview(world: World, request: InstallRequest, name: string): Promise<void> {
+async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
   await checkFree(world, name);
   const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
@@ -78,6 +76,7 @@ async function preview(world: World, request: InstallRequest, name: string): Pro
     const { deployment, plan } = await propose(world, request, name, image);
     announce(world, deployment);
     world.output.answer({ ...describeDeployment(deployment), ...describePlan(plan) }, planLines(plan));
+    return 0;
   } finally {
     image.stage?.discard();
   }
@@ -106,6 +105,7 @@ async function propose(world: World, request: InstallRequest, name: string, imag
   const readFile = shared?.readFile ?? image.readFile;
   const facts = openFacts(root, settings.stateDirectory, paths.deployments, world.keelson);
   const read = (path: string): string => readTreeText(tree, path, readFile);
+  const contract = parseContract(readExports(tree, readFile));
   const configured = request.runtime ?? settings.runtime;
   const { digest, id, commit } = image.image;
   const deployment = planDeployment(
@@ -121,7 +121,8 @@ async function propose(world: World, request: InstallRequest, name: string, imag
         platform: formatPlatform(image.config.platform),
       },
       imageConfig: image.config,
-      contract: parseContract(readExports(tree, readFile)),
+      contract: runsOnce(image) ? withoutHost(contract) : contract,
+      writable: runsOnce(image),
       set: parseSet(request.set),
       uuid: world.uuid(),
       runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
@@ -144,7 +145,7 @@ async function propose(world: World, request: InstallRequest, name: string, imag
  * Puts the image into the store, the deployment beside the others, and the host's files in place. When it fails nothing
  * points at what is in the store already, and the session sweeps it.
  */
-async function place(world: World, image: ImageAtHand, proposal: Proposal): Promise<void> {
+async function place(world: World, image: ImageAtHand, proposal: Proposal): Promise<Proposal> {
   const { deployment, plan } = proposal;
   const { paths } = world;
   image.publish();
@@ -161,6 +162,27 @@ async function place(world: World, image: ImageAtHand, proposal: Proposal): Prom
     { schema: 1, verb: "install", name: deployment.name, direction: "back", changes },
     transactionHost(world),
   );
+  return proposal;
+}
+
+/** The bundle is run when the store's lock is free again: it may run for long. */
+function stageOnce(world: World, image: ImageAtHand, { deployment }: Proposal): OnceBundle {
+  image.publish();
+  return writeOnceBundle(
+    world.paths.once,
+    deployment,
+    image.tree,
+    image.stage?.repository ?? openRepository(world.paths.repository),
+  );
+}
+
+/** What runs once brings neither unit nor host files. */
+function withoutHost(contract: Contract): Contract {
+  return { ...contract, hostfs: [], manifest: { ...contract.manifest, noContainerService: true } };
+}
+
+function runsOnce(image: ImageAtHand): boolean {
+  return image.config.labels["atomic.run"] === "once";
 }
 
 function announce(world: World, deployment: Deployment): void {

@@ -9,7 +9,8 @@ export interface ProgramResult {
 }
 
 const directories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-const environment = { PATH: directories.join(":"), LANG: "C.UTF-8" };
+/** What a program started by keelson gets of the environment. */
+export const environment = { PATH: directories.join(":"), LANG: "C.UTF-8" };
 /** More output than this is not kept; a program that says more is still read to its end. */
 const keptOutput = 1 << 20;
 

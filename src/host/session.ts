@@ -2,6 +2,7 @@ import { readImages } from "../store/images.ts";
 import { takeLock } from "../store/lock.ts";
 import { forgetImage, makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
+import { sweepOnce } from "./once.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
 
 /**
@@ -41,6 +42,7 @@ export async function asWriter<T>(
  */
 function sweep(paths: StorePaths): void {
   sweepDeployments(paths.deployments);
+  sweepOnce(paths.once);
   const containers = readContainers(paths.deployments);
   if (containers.every((container) => container.kind === "installed")) {
     const used = new Set(containers.map((container) => container.deployment.image.digest));

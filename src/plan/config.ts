@@ -24,8 +24,8 @@ export interface ConfigRequest {
   readonly cgroupsPath?: string;
   /** A root filesystem in place of the image's own. */
   readonly rootfs?: string;
-  /** A run-once container may write to its root. */
-  readonly writable?: boolean;
+  /** Whether the root may be one that can be written to. */
+  readonly writable: boolean;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface ConfigRequest {
 export function planConfig(rendered: string, request: ConfigRequest, host: ConfigHost): PlannedConfig {
   const config = parse(rendered, request.name);
   const root: JsonObject = isObject(config.root) ? config.root : {};
-  if (root.readonly !== true && request.writable !== true) {
+  if (root.readonly !== true && !request.writable) {
     throw refused(request.name, "Invalid configuration file. Only readonly images are supported (root.readonly)");
   }
   if (root.path !== "rootfs")

@@ -1,15 +1,7 @@
-import type { Template } from "../contract/template.ts";
 import type { Value } from "../contract/values.ts";
 import { KeelsonError, printable } from "../errors.ts";
 import type { Json } from "../image/json.ts";
-import type { DeploymentRequest } from "./next.ts";
-
-/** Handlebars templates for what an image does not bring. */
-export interface DefaultTemplates {
-  readonly unit: Template;
-  readonly config: Template;
-  readonly tmpfiles: Template;
-}
+import type { DeploymentRequest } from "./request.ts";
 
 /** Docker's default capabilities. https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities */
 const capabilities = [

@@ -5,9 +5,10 @@ import { allValues, type Directive, lastValue, parseUnit } from "./unit-file.ts"
 /**
  * How a unit runs the container. `forking` and `notify`: the runtime starts it and ends, the container's first process is
  * the unit's main process, and nothing stays resident beside it; with `notify` the start waits for the container's
- * READY=1. `attached`: the runtime stays. `none`: the unit does not run the container at all.
+ * READY=1. `attached`: the runtime stays. `embedded`: the same, as part of a command of the image's own. `none`: the unit
+ * does not run the container at all.
  */
-export type Launch = "forking" | "notify" | "attached" | "none";
+export type Launch = "forking" | "notify" | "attached" | "embedded" | "none";
 
 /** What EXEC_START and its companions stand for. */
 export interface ExecLines {
@@ -20,6 +21,8 @@ export interface ExecLines {
 export interface ExecPlaces {
   readonly name: string;
   readonly runtime: string;
+  /** What the runtime says it is: runc or crun. */
+  readonly runtimeName: string;
   /** The bundle: `deployments/NAME/current`. */
   readonly destdir: string;
   readonly pidFile: string;
@@ -40,9 +43,18 @@ export function launchOf(template: Template): Launch {
   if (!starts.some((start) => start.includes("EXEC_START"))) return "none";
   const type = lines.findLast((line) => /^Type\s*=/.test(line))?.replace(/^Type\s*=\s*/, "") ?? "simple";
   const alone = starts.filter((start) => start !== "").every((start) => mention.test(start));
-  if (!alone || attachedTypes.has(type)) return "attached";
+  if (!alone) return "embedded";
+  if (attachedTypes.has(type)) return "attached";
   return type.startsWith("notify") ? "notify" : "forking";
 }
+
+/**
+ * The runtime leaves the unit's own cgroup for one below it: a cgroup that holds processes cannot have children with
+ * controllers, so the container's would become a threaded one, without limits and not to be killed as a whole. In
+ * sh(1) as systemd reads it; systemd 254 has DelegateSubgroup= for this.
+ */
+const leaveOwnCgroup =
+  "d=/sys/fs/cgroup$$(sed -n s/^0:://p /proc/self/cgroup)/start; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
 
 /**
  * The command lines that run a container. systemd's own KillSignal= stops one whose first process is the main process, so
@@ -53,24 +65,58 @@ export function planExecLines(launch: Launch, places: ExecPlaces): ExecLines {
   const { name, runtime, destdir, pidFile, stopSignal } = places;
   const remove = `${runtime} delete -f ${name}`;
   const kept = `--pid-file ${pidFile} --bundle ${destdir} ${name}`;
+  const below = (commands: string): ExecLines => ({
+    execStart: `/bin/sh -c '${leaveOwnCgroup} ${commands}'`,
+    execStop: "",
+    execStartPre: remove,
+    execStopPost: remove,
+  });
   switch (launch) {
-    case "notify": {
-      const start = `/bin/sh -c '${runtime} create ${kept} && exec ${runtime} start ${name}'`;
-      return { execStart: start, execStop: "", execStartPre: remove, execStopPost: remove };
-    }
     case "forking":
-      return { execStart: `${runtime} run -d ${kept}`, execStop: "", execStartPre: remove, execStopPost: remove };
+      return below(`exec ${runtime} run -d ${kept}`);
+    case "notify": {
+      // crun passes READY=1 on, but does not say which process is the main one.
+      const start =
+        places.runtimeName === "crun"
+          ? `${runtime} start ${name} && systemd-notify MAINPID=$$(cat ${pidFile})`
+          : `exec ${runtime} start ${name}`;
+      return below(`${runtime} create ${kept} && ${start}`);
+    }
     case "attached":
-    case "none": {
-      const start = `${runtime} run --bundle ${destdir} ${name}`;
       return {
-        execStart: start,
+        ...below(`exec ${runtime} run --bundle ${destdir} ${name}`),
         execStop: `${runtime} kill ${name} ${stopSignal}`,
+      };
+    case "embedded":
+    case "none": {
+      const execStop = `${runtime} kill ${name} ${stopSignal}`;
+      return {
+        execStart: `${runtime} run --bundle ${destdir} ${name}`,
+        execStop,
         execStartPre: remove,
         execStopPost: remove,
       };
     }
   }
+}
+
+/**
+ * The container's cgroup, `linux.cgroupsPath`: `container` in the unit's own, so that limits and `systemctl status` cover
+ * it. runc takes a relative path from the parent of the cgroup it runs in, which is right whatever slice an administrator
+ * gives the unit; crun wants it absolute.
+ */
+export function cgroupsPathOf(launch: Launch, places: ExecPlaces, directives: readonly Directive[]): string {
+  const { name, runtimeName } = places;
+  if (runtimeName === "crun")
+    return `${slicePath(lastValue(directives, "Service", "Slice") ?? "system.slice")}/${name}.service/container`;
+  return launch === "embedded" ? `${name}.service/container` : "container";
+}
+
+/** `/a.slice/a-b.slice` for `a-b.slice`. https://www.freedesktop.org/software/systemd/man/252/systemd.slice.html */
+function slicePath(slice: string): string {
+  if (slice === "-.slice") return "";
+  const parts = slice.replace(/\.slice$/, "").split("-");
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join("-")}.slice`).join("");
 }
 
 export interface PlannedUnit {

@@ -15,6 +15,8 @@ export interface StorePaths {
   readonly repository: string;
   readonly images: string;
   readonly deployments: string;
+  /** Bundles of containers that run once. */
+  readonly once: string;
   readonly journal: string;
   readonly lock: string;
 }
@@ -26,6 +28,7 @@ export function storePaths(state: string): StorePaths {
     repository: join(state, "repo"),
     images: join(state, "images"),
     deployments: join(state, "deployments"),
+    once: join(state, "once"),
     journal: join(state, "journal", "transaction"),
     lock: join(state, "lock"),
   };
@@ -100,8 +103,8 @@ function objectsOf(paths: StorePaths, image: StoredImage): readonly string[] {
   return [...objects, objectPath(image.commit, "commit")];
 }
 
-/** True when it is gone. */
-function removeIfEmpty(path: string): boolean {
+/** True when the directory is gone. */
+export function removeIfEmpty(path: string): boolean {
   try {
     rmdirSync(path);
     return true;

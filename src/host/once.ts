@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { KeelsonError } from "../errors.ts";
+import type { DirectoryNode } from "../layer/tree.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { checkout } from "../store/checkout.ts";
+import type { Repository } from "../store/repository.ts";
+import { removeIfEmpty } from "../store/store.ts";
+import { environment, programPath, runProgram } from "./program.ts";
+import type { Systemd } from "./systemd.ts";
+
+/** A bundle that is run once and thrown away. */
+export interface OnceBundle {
+  readonly path: string;
+  readonly deployment: Deployment;
+}
+
+const mountTimeout = 30_000;
+
+/** Writes the bundle below `directory`, under the number of this process. */
+export function writeOnceBundle(
+  directory: string,
+  deployment: Deployment,
+  tree: DirectoryNode,
+  repository: Repository,
+): OnceBundle {
+  const path = join(directory, String(process.pid));
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  checkout(repository, tree, join(path, "image"));
+  for (const name of ["rootfs", "upper", "work"]) mkdirSync(join(path, name));
+  writeFileSync(join(path, "config.json"), deployment.config, { mode: 0o600 });
+  if (deployment.tmpfiles !== undefined) writeFileSync(join(path, "tmpfiles.conf"), deployment.tmpfiles.text);
+  return { path, deployment };
+}
+
+/**
+ * Runs the bundle to its end, this terminal its own, and removes it; the exit status. What the container writes to its root
+ * goes to a layer above the image's files, which belong to the store.
+ */
+export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<number> {
+  const { path, deployment } = bundle;
+  const id = `${deployment.name}-${process.pid}`;
+  const tmpfiles = existsSync(join(path, "tmpfiles.conf")) ? join(path, "tmpfiles.conf") : undefined;
+  const root = join(path, "rootfs");
+  let mounted = false;
+  try {
+    if (tmpfiles !== undefined) await systemd.tmpfiles("create", tmpfiles);
+    const layers = `lowerdir=${join(path, "image")},upperdir=${join(path, "upper")},workdir=${join(path, "work")}`;
+    await runMount("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
+    mounted = true;
+    return await exitStatus(deployment.runtime, ["run", "--bundle", path, id]);
+  } finally {
+    if (mounted) await runMount("umount", [root]);
+    if (tmpfiles !== undefined) await systemd.tmpfiles("remove", tmpfiles);
+    rmSync(path, { recursive: true, force: true });
+    if (removeIfEmpty(dirname(path))) removeIfEmpty(dirname(dirname(path)));
+  }
+}
+
+/** Removes bundles whose process is gone, and the directory when it is empty. */
+export function sweepOnce(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const entry of readdirSync(directory)) {
+    if (!existsSync(`/proc/${entry}`)) rmSync(join(directory, entry), { recursive: true, force: true });
+  }
+  removeIfEmpty(directory);
+}
+
+async function runMount(name: string, argv: readonly string[]): Promise<void> {
+  const program = programPath(name);
+  const result = program === undefined ? undefined : await runProgram(program, argv, mountTimeout);
+  if (result?.status === 0) return;
+  throw new KeelsonError(
+    "E_RUNTIME",
+    `${name} ${argv.at(-1)}: ${result?.stderr.trim() ?? "there is no such program"}`,
+    {
+      hint: "An image that runs once needs mount(8) and an overlay file system for what it writes.",
+    },
+  );
+}
+
+function exitStatus(program: string, argv: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, argv, { stdio: "inherit", env: environment });
+    child.on("error", reject);
+    child.on("close", (status, signal) => resolve(status ?? (signal === null ? 1 : 128)));
+  });
+}

@@ -1,0 +1,38 @@
+import type { Contract } from "../contract/contract.ts";
+import type { Template } from "../contract/template.ts";
+import type { ImageConfig } from "../image/config.ts";
+import type { DeployedImage } from "./deployment.ts";
+import type { UserIds } from "./user.ts";
+
+/** All that a deployment is planned from, but for the host. */
+export interface DeploymentRequest {
+  readonly name: string;
+  readonly generation: number;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly image: DeployedImage;
+  readonly imageConfig: ImageConfig;
+  readonly contract: Contract;
+  readonly set: ReadonlyMap<string, string>;
+  /** A random UUID, for the variable of that name. */
+  readonly uuid: string;
+  readonly runtime: { readonly path: string; readonly name: string };
+  readonly enabled: boolean;
+  readonly keepExisting: boolean;
+  readonly rootfs?: string;
+  /** The container may write to its root: one that runs once, on a root of its own. */
+  readonly writable: boolean;
+  /** The image's `User`, looked up in its own passwd and group. */
+  readonly user: UserIds;
+  /** Whether a path of the image's tree is a regular file. */
+  readonly isFileInImage: (path: string) => boolean;
+  /** The unit, config.json and tmpfiles templates for an image that brings none. */
+  readonly defaults: DefaultTemplates;
+}
+
+/** Handlebars templates for what an image does not bring. */
+export interface DefaultTemplates {
+  readonly unit: Template;
+  readonly config: Template;
+  readonly tmpfiles: Template;
+}

@@ -1,0 +1,77 @@
+import { latin1Of } from "../contract/host-path.ts";
+import { renderTmpfiles } from "../contract/template.ts";
+import type { Values } from "../contract/values.ts";
+import { printable } from "../errors.ts";
+import type { PlannedConfig } from "./config.ts";
+import type { DeployedTmpfiles, MadeDirectory } from "./deployment.ts";
+import type { HostFacts } from "./facts.ts";
+import { missingParents } from "./host-files.ts";
+import type { DeploymentRequest } from "./request.ts";
+import { madeBy, parseTmpfiles, type TmpfilesLine, tmpfilesForBinds } from "./tmpfiles.ts";
+
+export interface PlannedState {
+  /** Absent when there are no lines. */
+  readonly tmpfiles?: DeployedTmpfiles;
+  readonly lines: readonly TmpfilesLine[];
+  readonly warnings: readonly string[];
+}
+
+const tmpfilesDirectory = "/etc/tmpfiles.d";
+
+/**
+ * The directories a container keeps things in: by the image's tmpfiles template, else by keelson's for an image without
+ * /exports, else one line for each source of a bind mount that keelson has to make. Throws E_TMPFILES and what rendering does.
+ */
+export function planState(
+  request: DeploymentRequest,
+  values: Values,
+  config: PlannedConfig,
+  facts: HostFacts,
+): PlannedState {
+  const { name, text, warnings } = stateText(request, values, config, facts);
+  const lines = parseTmpfiles(text, name);
+  if (lines.length === 0) return { lines, warnings };
+  return { tmpfiles: deployedTmpfiles(request.name, text, lines, facts), lines, warnings };
+}
+
+interface StateText {
+  readonly name: string;
+  readonly text: string;
+  readonly warnings: readonly string[];
+}
+
+function stateText(request: DeploymentRequest, values: Values, config: PlannedConfig, facts: HostFacts): StateText {
+  const template =
+    request.contract.tmpfiles ?? (request.contract.config === undefined ? request.defaults.tmpfiles : undefined);
+  if (template !== undefined) return { name: template.name, text: renderTmpfiles(template, values), warnings: [] };
+  // What keelson made for the container before is asked for again, whether it is there now or not.
+  const absent = config.binds.filter(({ source }) => {
+    const path = facts.resolve(latin1Of(source));
+    return facts.at(path).kind === "missing" || facts.madeBefore(path);
+  });
+  const files = absent.filter(({ destination }) => request.isFileInImage(destination));
+  return {
+    name: `${request.name}.conf`,
+    text: tmpfilesForBinds(
+      absent.filter((bind) => !files.includes(bind)),
+      config.uid,
+      config.gid,
+    ),
+    warnings: files.map(({ source }) => `${printable(source)} is bound into the container and does not exist`),
+  };
+}
+
+function deployedTmpfiles(
+  name: string,
+  text: string,
+  lines: readonly TmpfilesLine[],
+  facts: HostFacts,
+): DeployedTmpfiles {
+  const declared = madeBy(lines).map((path) => facts.resolve(latin1Of(path)));
+  const made = new Map<string, MadeDirectory>();
+  for (const path of declared) {
+    for (const directory of missingParents(`${path}/.`, facts)) made.set(directory.path, directory);
+  }
+  const path = `${tmpfilesDirectory}/keelson-${name}.conf`;
+  return { path, text, declared, made: [...made.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
