@@ -1,36 +1,22 @@
-import { type Contract, parseContract } from "../contract/contract.ts";
 import { parseSet } from "../contract/values.ts";
 import { KeelsonError } from "../errors.ts";
-import { nextGeneration, readContainer, stageDeployment } from "../host/deployments.ts";
-import { openFacts } from "../host/facts.ts";
-import { hostTree } from "../host/host-tree.ts";
+import { readContainer, stageDeployment } from "../host/deployments.ts";
 import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
-import { findRuntime } from "../host/runtime.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { findUnit } from "../host/unit-origin.ts";
-import { formatPlatform } from "../image/platform.ts";
 import { containerNameOf, parseReference } from "../image/reference.ts";
-import { nodeAt } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, describePlan, hostActionLines, planLines } from "../plan/describe.ts";
+import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
-import { planDeployment } from "../plan/next.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { resolveUser } from "../plan/user.ts";
-import { readExports, readTreeText } from "../store/exports.ts";
 import { openRepository } from "../store/repository.ts";
 import { transactionHost, type World } from "../world.ts";
+import { announce, factsOf, type ProposalRequest, propose, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
 
-export interface InstallRequest extends PullRequest {
+export interface InstallRequest extends ProposalRequest, PullRequest {
   readonly name?: string | undefined;
-  readonly set: readonly string[];
-  readonly runtime?: string | undefined;
-  readonly rootfs?: string | undefined;
-  readonly start: boolean;
-  readonly enable: boolean;
-  readonly keepExisting: boolean;
   readonly dryRun: boolean;
 }
 
@@ -52,7 +38,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
     const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
     const image = stored ?? (await fetchImage(world, request, { kept: false }));
     try {
-      const proposal = await propose(world, request, name, image);
+      const proposal = await proposeSwitch(world, request, name, image);
       announce(world, proposal.deployment);
       return runsOnce(image) ? stageOnce(world, image, proposal) : await place(world, image, proposal);
     } finally {
@@ -73,7 +59,7 @@ async function preview(world: World, request: InstallRequest, name: string): Pro
   const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
   try {
-    const { deployment, plan } = await propose(world, request, name, image);
+    const { deployment, plan } = await proposeSwitch(world, request, name, image);
     announce(world, deployment);
     world.output.answer({ ...describeDeployment(deployment), ...describePlan(plan) }, planLines(plan));
     return 0;
@@ -98,47 +84,20 @@ async function checkFree(world: World, name: string): Promise<void> {
   }
 }
 
-async function propose(world: World, request: InstallRequest, name: string, image: ImageAtHand): Promise<Proposal> {
-  const { root, paths, settings } = world;
-  const shared = request.rootfs === undefined ? undefined : hostTree(root, request.rootfs);
-  const tree = shared?.tree ?? image.tree;
-  const readFile = shared?.readFile ?? image.readFile;
-  const facts = openFacts(root, settings.stateDirectory, paths.deployments, world.keelson);
-  const read = (path: string): string => readTreeText(tree, path, readFile);
-  const contract = parseContract(readExports(tree, readFile));
-  const configured = request.runtime ?? settings.runtime;
-  const { digest, id, commit } = image.image;
-  const deployment = planDeployment(
-    {
-      name,
-      generation: nextGeneration(paths.deployments, name),
-      created: world.now().toISOString(),
-      image: {
-        reference: image.image.reference ?? digest,
-        digest,
-        id,
-        commit,
-        platform: formatPlatform(image.config.platform),
-      },
-      imageConfig: image.config,
-      contract: runsOnce(image) ? withoutHost(contract) : contract,
-      writable: runsOnce(image),
-      set: parseSet(request.set),
-      uuid: world.uuid(),
-      runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
-      enabled: request.enable,
-      keepExisting: request.keepExisting,
-      ...(shared === undefined ? {} : { rootfs: shared.rootfs }),
-      user: resolveUser(image.config.user, read("etc/passwd"), read("etc/group")),
-      isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
-      defaults: world.templates(),
-    },
-    facts,
-  );
-  return {
+async function proposeSwitch(
+  world: World,
+  request: InstallRequest,
+  name: string,
+  image: ImageAtHand,
+): Promise<Proposal> {
+  const deployment = await propose(world, request, name, image);
+  const plan = planSwitch(
+    undefined,
     deployment,
-    plan: planSwitch(undefined, deployment, { running: false, start: request.start, purge: false }, facts),
-  };
+    { running: false, start: request.start, purge: false },
+    factsOf(world),
+  );
+  return { deployment, plan };
 }
 
 /**
@@ -174,20 +133,6 @@ function stageOnce(world: World, image: ImageAtHand, { deployment }: Proposal): 
     image.tree,
     image.stage?.repository ?? openRepository(world.paths.repository),
   );
-}
-
-/** What runs once brings neither unit nor host files. */
-function withoutHost(contract: Contract): Contract {
-  return { ...contract, hostfs: [], manifest: { ...contract.manifest, noContainerService: true } };
-}
-
-function runsOnce(image: ImageAtHand): boolean {
-  return image.config.labels["atomic.run"] === "once";
-}
-
-function announce(world: World, deployment: Deployment): void {
-  for (const line of hostActionLines(deployment.hostActions)) world.output.message(line);
-  for (const warning of deployment.warnings) world.output.warn(warning);
 }
 
 function answerLines(world: World, deployment: Deployment, started: boolean): readonly string[] {

@@ -1,6 +1,5 @@
 import { KeelsonError } from "../errors.ts";
 import { readContainer } from "../host/deployments.ts";
-import { openFacts } from "../host/facts.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
@@ -8,6 +7,7 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { transactionHost, type World } from "../world.ts";
+import { factsOf } from "./propose.ts";
 
 export interface UninstallRequest {
   readonly name: string;
@@ -30,6 +30,8 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
       { schema: 1, verb: "uninstall", name: request.name, direction: "forward", changes },
       transactionHost(world),
     );
+    // A unit that had failed would otherwise stay on systemd's list though its file is gone.
+    if (world.systemd.running && deployment.service) await world.systemd.resetFailed(deployment.service.unit);
     return removal;
   });
   for (const path of plan.kept) world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
@@ -50,7 +52,7 @@ function currentOf(world: World, name: string): Deployment {
 }
 
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
-  const facts = openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
+  const facts = factsOf(world);
   const unit = deployment.service?.unit;
   const state =
     unit === undefined || !world.systemd.running ? undefined : (await world.systemd.states([unit])).get(unit);

@@ -1,0 +1,91 @@
+import { type Contract, parseContract } from "../contract/contract.ts";
+import { parseSet } from "../contract/values.ts";
+import { nextGeneration } from "../host/deployments.ts";
+import { openFacts } from "../host/facts.ts";
+import { hostTree } from "../host/host-tree.ts";
+import { findRuntime } from "../host/runtime.ts";
+import { formatPlatform } from "../image/platform.ts";
+import { nodeAt } from "../layer/tree.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { hostActionLines } from "../plan/describe.ts";
+import type { HostFacts } from "../plan/facts.ts";
+import { planDeployment } from "../plan/next.ts";
+import { resolveUser } from "../plan/user.ts";
+import { readExports, readTreeText } from "../store/exports.ts";
+import type { World } from "../world.ts";
+import type { ImageAtHand } from "./pull.ts";
+
+export interface ProposalRequest {
+  readonly set: readonly string[];
+  readonly runtime?: string | undefined;
+  readonly rootfs?: string | undefined;
+  readonly start: boolean;
+  readonly enable: boolean;
+  readonly keepExisting: boolean;
+}
+
+/** The host as planning sees it. */
+export function factsOf(world: World): HostFacts {
+  return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
+}
+
+/** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */
+export async function propose(
+  world: World,
+  request: ProposalRequest,
+  name: string,
+  image: ImageAtHand,
+): Promise<Deployment> {
+  const { root, paths, settings } = world;
+  const shared = request.rootfs === undefined ? undefined : hostTree(root, request.rootfs);
+  const tree = shared?.tree ?? image.tree;
+  const readFile = shared?.readFile ?? image.readFile;
+  const read = (path: string): string => readTreeText(tree, path, readFile);
+  const contract = parseContract(readExports(tree, readFile));
+  const configured = request.runtime ?? settings.runtime;
+  const { digest, id, commit } = image.image;
+  return planDeployment(
+    {
+      name,
+      generation: nextGeneration(paths.deployments, name),
+      created: world.now().toISOString(),
+      image: {
+        reference: image.image.reference ?? digest,
+        digest,
+        id,
+        commit,
+        platform: formatPlatform(image.config.platform),
+      },
+      imageConfig: image.config,
+      contract: runsOnce(image) ? withoutHost(contract) : contract,
+      writable: runsOnce(image),
+      set: parseSet(request.set),
+      uuid: world.uuid(),
+      runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
+      enabled: request.enable,
+      keepExisting: request.keepExisting,
+      ...(shared === undefined ? {} : { rootfs: shared.rootfs }),
+      // An image with a config.json of its own says there who it runs as.
+      user: resolveUser(contract.config === undefined ? image.config.user : "", read("etc/passwd"), read("etc/group")),
+      isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
+      defaults: world.templates(),
+    },
+    factsOf(world),
+  );
+}
+
+/** Whether an image is to be run instead of installed. */
+export function runsOnce(image: ImageAtHand): boolean {
+  return image.config.labels["atomic.run"] === "once";
+}
+
+/** Says what of the image acts on the host, and what a person should look at. */
+export function announce(world: World, deployment: Deployment): void {
+  for (const line of hostActionLines(deployment.hostActions)) world.output.message(line);
+  for (const warning of deployment.warnings) world.output.warn(warning);
+}
+
+/** What runs once brings neither unit nor host files. */
+function withoutHost(contract: Contract): Contract {
+  return { ...contract, hostfs: [], manifest: { ...contract.manifest, noContainerService: true } };
+}
