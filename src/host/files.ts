@@ -39,7 +39,7 @@ export function changeFile(change: FileChange, root: HostRoot, deployments: stri
 
 function changeRegularFile(change: FileChange & { kind: "file" }, root: HostRoot, deployments: string): void {
   const path = root.bytes(change.path);
-  rmSync(besidePath(path), { force: true });
+  removeBeside(path);
   const fact = root.at(change.path);
   const holds = (state: FileState | undefined): boolean =>
     state !== undefined && fact.kind === "file" && fact.sha256 === state.sha256;
@@ -70,7 +70,7 @@ function contentOf(state: FileState, root: HostRoot, deployments: string): strin
 
 function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot): void {
   const path = root.bytes(change.path);
-  rmSync(besidePath(path), { force: true });
+  removeBeside(path);
   const fact = root.at(change.path);
   const target = fact.kind === "symlink" ? fact.target : undefined;
   if (change.to === undefined) {
@@ -97,11 +97,20 @@ function changeDirectory(change: FileChange & { kind: "directory" }, root: HostR
 }
 
 function changeCurrent(change: FileChange & { kind: "current" }, link: string): void {
-  rmSync(besidePath(link), { force: true });
+  removeBeside(Buffer.from(link));
   if (change.to !== undefined) return linkDurably(link, String(change.to));
   if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return;
   if (change.from !== undefined && readlinkSync(link) !== String(change.from)) return;
   removeFile(Buffer.from(link));
+}
+
+/** What a crash left of a change; there is none where the directory it would be in is none. */
+function removeBeside(path: Buffer): void {
+  try {
+    rmSync(besidePath(path), { force: true });
+  } catch (error) {
+    if (errnoOf(error) !== "ENOTDIR") throw error;
+  }
 }
 
 function removeFile(path: Buffer): void {
