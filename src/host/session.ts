@@ -1,6 +1,7 @@
 import { readImages } from "../store/images.ts";
 import { takeLock } from "../store/lock.ts";
-import { forgetImage, makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
+import { forgetImage, pruneIfMarked } from "../store/prune.ts";
+import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
 import { sweepOnce } from "./once.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
@@ -43,6 +44,7 @@ export async function asWriter<T>(
 function sweep(paths: StorePaths): void {
   sweepDeployments(paths.deployments);
   sweepOnce(paths.once);
+  pruneIfMarked(paths);
   const containers = readContainers(paths.deployments);
   if (containers.every((container) => container.kind === "installed")) {
     const used = new Set(containers.map((container) => container.deployment.image.digest));

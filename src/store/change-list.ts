@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type Digest, hexOf } from "../image/digest.ts";
@@ -38,10 +38,6 @@ export function readChangeList(images: string, diffId: Digest): readonly LayerCh
     .split("\n")
     .slice(0, -1)
     .map((line) => JSON.parse(line) as LayerChange);
-}
-
-export function removeChangeList(images: string, diffId: Digest): void {
-  rmSync(changeListPath(images, diffId), { force: true });
 }
 
 function changeListPath(images: string, diffId: Digest): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../image/config.ts";
@@ -87,12 +87,12 @@ export function writeImage(
   writeIndex(directory, [...others, image, ...nameless.map(({ reference: _, ...rest }) => rest)]);
 }
 
-/** Forgets one name; the manifest and configuration too when no other name has them. */
+/** Forgets one name. What only that image had stays until it is pruned. */
 export function removeImage(directory: string, image: StoredImage): void {
-  const rest = readImages(directory).filter((other) => !sameName(other, image));
-  writeIndex(directory, rest);
-  if (!rest.some((other) => other.digest === image.digest)) rmSync(blobPath(directory, image.digest), { force: true });
-  if (!rest.some((other) => other.id === image.id)) rmSync(blobPath(directory, image.id), { force: true });
+  writeIndex(
+    directory,
+    readImages(directory).filter((other) => !sameName(other, image)),
+  );
 }
 
 /** Throws E_STORE or E_MANIFEST when they are not what their digests say. */
@@ -103,9 +103,12 @@ export function readDocuments(directory: string, image: Pick<StoredImage, "diges
   return { manifest, config };
 }
 
+/** Where the refs of images are. */
+export const imageRefs = "keelson/image";
+
 /** The ref that keeps an image's commit. */
 export function imageRef(digest: Digest): string {
-  return `keelson/image/${hexOf(digest)}`;
+  return `${imageRefs}/${hexOf(digest)}`;
 }
 
 /** Without a name, an image is the one of its digest. */

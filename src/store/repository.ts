@@ -5,13 +5,12 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, KeelsonError } from "../errors.ts";
+import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { writeTreeObjects } from "./commit.ts";
@@ -39,9 +38,7 @@ export interface Repository {
   publish(): void;
   /** Forgets what is staged. */
   discard(): void;
-  readRef(ref: string): ObjectName | undefined;
   writeRef(ref: string, commit: ObjectName): void;
-  removeRef(ref: string): void;
 }
 
 const config = "[core]\nrepo_version=1\nmode=bare\n";
@@ -104,24 +101,12 @@ export function openRepository(path: string): Repository {
       staged.clear();
       rmSync(staging, { recursive: true, force: true });
     },
-    readRef: (ref) => readRef(path, ref),
     writeRef(ref, commit) {
       const file = join(path, "refs", "heads", ref);
       mkdirSync(join(file, ".."), { recursive: true });
       writeDurably(file, `${commit}\n`, 0o644);
     },
-    removeRef: (ref) => rmSync(join(path, "refs", "heads", ref), { force: true }),
   };
-}
-
-/** The commit a ref names; undefined when there is none. Needs no lock. */
-export function readRef(repository: string, ref: string): ObjectName | undefined {
-  try {
-    return readFileSync(join(repository, "refs", "heads", ref), "utf8").trim();
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function makeRepository(path: string): void {

@@ -7,6 +7,7 @@ import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { readChangeList, writeChangeList } from "./change-list.ts";
 import { imageRef, type StoredImage, writeImage } from "./images.ts";
+import { marked } from "./prune.ts";
 import { openRepository, type Repository } from "./repository.ts";
 import { makeState, type StorePaths, storePaths } from "./store.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
@@ -66,10 +67,12 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
     commit: (digest, config) => repository.commit(tree(), digest, secondsOf(config.created)),
     publish(image, manifestBytes, configBytes) {
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
-      repository.publish();
-      for (const layer of layers) if (layer.fresh) writeChangeList(own.images, layer.diffId, layer.changes);
-      repository.writeRef(imageRef(image.digest), image.commit);
-      writeImage(own.images, image, manifestBytes, configBytes);
+      marked(own, () => {
+        repository.publish();
+        for (const layer of layers) if (layer.fresh) writeChangeList(own.images, layer.diffId, layer.changes);
+        repository.writeRef(imageRef(image.digest), image.commit);
+        writeImage(own.images, image, manifestBytes, configBytes);
+      });
     },
     discard() {
       repository.discard();

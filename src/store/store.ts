@@ -4,9 +4,8 @@ import { errnoOf } from "../errors.ts";
 import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { readChangeList, removeChangeList } from "./change-list.ts";
-import { writeTreeObjects } from "./commit.ts";
-import { imageRef, readDocuments, readImages, removeImage, type StoredImage } from "./images.ts";
+import { readChangeList } from "./change-list.ts";
+import { readDocuments, readImages, type StoredImage } from "./images.ts";
 import { objectPath } from "./object.ts";
 
 /** Where everything of one store is, as paths for system calls. */
@@ -45,25 +44,6 @@ export function readObject(paths: StorePaths, object: string): Buffer {
   return readFileSync(join(paths.repository, "objects", objectPath(object, "file")));
 }
 
-/**
- * Forgets an image and removes what only it needed. Names go first, objects last: a crash in between leaves objects that
- * nothing names, never a name without its objects.
- */
-export function forgetImage(paths: StorePaths, image: StoredImage): void {
-  const rest = readImages(paths.images).filter(
-    (other) => other.reference !== image.reference || other.digest !== image.digest,
-  );
-  const shared = rest.some((other) => other.digest === image.digest);
-  const needed = new Set(shared ? [] : rest.flatMap((other) => objectsOf(paths, other)));
-  const own = shared ? [] : objectsOf(paths, image).filter((object) => !needed.has(object));
-  const kept = new Set(rest.flatMap((other) => readDocuments(paths.images, other).config.diffIds));
-  const layers = readDocuments(paths.images, image).config.diffIds.filter((diffId) => !kept.has(diffId));
-  removeImage(paths.images, image);
-  if (!shared) rmSync(join(paths.repository, "refs", "heads", imageRef(image.digest)), { force: true });
-  for (const diffId of layers) removeChangeList(paths.images, diffId);
-  for (const object of own) rmSync(join(paths.repository, "objects", object), { force: true });
-}
-
 /** Removes the store itself once there is neither an image nor a container, so that nothing tells it was here. */
 export function removeEmptyStore(paths: StorePaths): void {
   if (readImages(paths.images).length > 0 || !removeIfEmpty(paths.deployments)) return;
@@ -79,7 +59,8 @@ export function makeState(paths: StorePaths): void {
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
 }
 
-function readLayers(paths: StorePaths, image: StoredImage): readonly (readonly LayerChange[])[] | undefined {
+/** The change lists of a stored image, lowest first; undefined when one is not there. */
+export function readLayers(paths: StorePaths, image: StoredImage): readonly (readonly LayerChange[])[] | undefined {
   const layers: (readonly LayerChange[])[] = [];
   for (const diffId of readDocuments(paths.images, image).config.diffIds) {
     const changes = readChangeList(paths.images, diffId);
@@ -87,20 +68,6 @@ function readLayers(paths: StorePaths, image: StoredImage): readonly (readonly L
     layers.push(changes);
   }
   return layers;
-}
-
-/** Every object an image needs, as paths below `objects/`. */
-function objectsOf(paths: StorePaths, image: StoredImage): readonly string[] {
-  const layers = readLayers(paths, image);
-  if (layers === undefined) return [];
-  const objects = layers
-    .flat()
-    .filter((change) => change.kind === "file" || change.kind === "symlink")
-    .map((change) => objectPath(change.object, "file"));
-  writeTreeObjects(foldLayers(layers), "", 0, (name, kind) => {
-    if (kind !== "commit") objects.push(objectPath(name, kind));
-  });
-  return [...objects, objectPath(image.commit, "commit")];
 }
 
 /** True when the directory is gone. */

@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../errors.ts";
+import { hexOf } from "../image/digest.ts";
+import { foldLayers } from "../layer/apply.ts";
+import { writeTreeObjects } from "./commit.ts";
+import { syncDirectory } from "./durable.ts";
+import { imageRef, imageRefs, readDocuments, readImages, removeImage, type StoredImage } from "./images.ts";
+import { objectPath } from "./object.ts";
+import { readLayers, type StorePaths } from "./store.ts";
+
+/**
+ * Does what may leave objects that no image names if it is cut short: a mark stands in the store meanwhile, and the next
+ * writer that finds it prunes.
+ */
+export function marked(paths: StorePaths, action: () => void): void {
+  mkdirSync(paths.images, { recursive: true });
+  writeFileSync(markOf(paths), "");
+  syncDirectory(paths.images);
+  action();
+  rmSync(markOf(paths));
+}
+
+/** Prunes if something that was cut short has left the mark. */
+export function pruneIfMarked(paths: StorePaths): void {
+  if (!existsSync(markOf(paths))) return;
+  prune(paths);
+  rmSync(markOf(paths));
+}
+
+/** Forgets an image under its name, and everything that only it needed. */
+export function forgetImage(paths: StorePaths, image: StoredImage): void {
+  marked(paths, () => {
+    removeImage(paths.images, image);
+    prune(paths);
+  });
+}
+
+/** Removes what no image in the store needs: refs first, then change lists and documents, objects last. */
+function prune(paths: StorePaths): void {
+  const images = readImages(paths.images);
+  const refs = new Set(images.map((image) => imageRef(image.digest)));
+  const blobs = new Set(images.flatMap((image) => [hexOf(image.digest), hexOf(image.id)]));
+  const layers = new Set(images.flatMap((image) => readDocuments(paths.images, image).config.diffIds.map(hexOf)));
+  const objects = new Set(images.flatMap((image) => objectsOf(paths, image)));
+  sweep(join(paths.repository, "refs", "heads", imageRefs), (name) => refs.has(`${imageRefs}/${name}`));
+  sweep(join(paths.images, "layers"), (name) => layers.has(name));
+  sweep(join(paths.images, "blobs", "sha256"), (name) => blobs.has(name));
+  const published = join(paths.repository, "objects");
+  for (const prefix of namesIn(published)) sweep(join(published, prefix), (name) => objects.has(`${prefix}/${name}`));
+}
+
+/** Every object an image needs, as paths below `objects/`. */
+function objectsOf(paths: StorePaths, image: StoredImage): readonly string[] {
+  const layers = readLayers(paths, image);
+  if (layers === undefined) return [];
+  const objects = layers.flat().flatMap((change) => ("object" in change ? [objectPath(change.object, "file")] : []));
+  writeTreeObjects(foldLayers(layers), "", 0, (name, kind) => {
+    if (kind !== "commit") objects.push(objectPath(name, kind));
+  });
+  return [...objects, objectPath(image.commit, "commit")];
+}
+
+function sweep(directory: string, needed: (name: string) => boolean): void {
+  for (const name of namesIn(directory)) if (!needed(name)) rmSync(join(directory, name), { force: true });
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function markOf(paths: StorePaths): string {
+  return join(paths.images, "unswept");
+}
