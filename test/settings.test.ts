@@ -1,0 +1,64 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readSettings } from "../src/settings.ts";
+import { scratchDirectory } from "./bed/scratch.ts";
+
+function settingsOf(text: string, environment: NodeJS.ProcessEnv = { HOME: "/root" }) {
+  const root = scratchDirectory();
+  mkdirSync(join(root, "etc/keelson"), { recursive: true });
+  writeFileSync(join(root, "etc/keelson/keelson.conf"), text);
+  return readSettings(root, environment);
+}
+
+describe("keelson.conf", () => {
+  it("has a default for every key", () => {
+    expect(readSettings(scratchDirectory(), { HOME: "/root" })).toMatchObject({
+      stateDirectory: "/var/lib/keelson",
+      tlsVerify: true,
+      layerSize: 16 * 1024 ** 3,
+      layerEntries: 1_000_000,
+      caFiles: [],
+    });
+  });
+
+  it("is read as ini, with comments and blank lines", () => {
+    const settings = settingsOf(
+      "; comment\nstate_directory = /srv/keelson\n\ntls_verify=false\nruntime = /usr/bin/crun\nlayer_size=1024\n",
+    );
+    expect(settings).toMatchObject({
+      stateDirectory: "/srv/keelson",
+      tlsVerify: false,
+      runtime: "/usr/bin/crun",
+      layerSize: 1024,
+    });
+  });
+
+  it.each([
+    ["an unknown key", "colour = red\n"],
+    ["a limit that is no number", "layer_size = much\n"],
+    ["a limit of nothing", "layer_entries = 0\n"],
+    ["a truth that is none", "tls_verify = maybe\n"],
+    ["a relative state directory", "state_directory = var/lib/keelson\n"],
+    ["a state directory no unit could name", "state_directory = /var/lib/my%stuff\n"],
+    ["a section", "[keelson]\nruntime = /usr/bin/crun\n"],
+  ])("refuses %s", (_, text) => {
+    expect(() => settingsOf(text)).toThrow(expect.objectContaining({ code: "E_SETTINGS" }));
+  });
+
+  it("looks for credentials in the places of containers-auth.json(5), the environment's first", () => {
+    expect(
+      settingsOf("auth_file = /etc/keelson/auth.json\n", {
+        HOME: "/home/a",
+        REGISTRY_AUTH_FILE: "/first",
+        XDG_RUNTIME_DIR: "/run/user/7",
+      }).authFiles,
+    ).toEqual([
+      "/first",
+      "/etc/keelson/auth.json",
+      "/run/user/7/containers/auth.json",
+      "/home/a/.config/containers/auth.json",
+      "/home/a/.docker/config.json",
+    ]);
+  });
+});
