@@ -55,6 +55,7 @@ export function transactionHost(world: World): TransactionHost {
     systemd,
     journal: `${stateDirectory}/journal/transaction`,
     deployments: `${stateDirectory}/deployments`,
+    repository: `${stateDirectory}/repo`,
   };
 }
 

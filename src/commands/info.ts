@@ -4,7 +4,7 @@ import { readContainer } from "../host/deployments.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { formatReference, parseReference } from "../image/reference.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, hostActionLines } from "../plan/describe.ts";
+import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import { readExports } from "../store/exports.ts";
 import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
 import { readObject, readTree } from "../store/store.ts";
@@ -21,7 +21,7 @@ export async function info(world: World, name: string): Promise<void> {
 }
 
 async function containerInfo(world: World, deployment: Deployment): Promise<void> {
-  const { name, image, service, generation, set, hostFiles } = deployment;
+  const { name, image, service, generation, set } = deployment;
   const state =
     service !== undefined && world.systemd.running
       ? (await world.systemd.states([service.unit])).get(service.unit)
@@ -35,9 +35,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     `runtime: ${deployment.runtime}`,
     ...Object.entries(set).map(([key, value]) => `set: ${key}=${value}`),
     ...hostActionLines(deployment.hostActions),
-    ...hostFiles
-      .filter((file) => file.foreign)
-      .map((file) => `left alone, as it was there before: ${printable(file.path)}`),
+    ...foreignFileLines(deployment),
     ...deployment.warnings.map((warning) => `warning: ${warning}`),
   ];
   world.output.answer(

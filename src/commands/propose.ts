@@ -1,13 +1,14 @@
 import { type Contract, parseContract } from "../contract/contract.ts";
 import { parseSet } from "../contract/values.ts";
+import { KeelsonError } from "../errors.ts";
 import { nextGeneration } from "../host/deployments.ts";
 import { openFacts } from "../host/facts.ts";
-import { hostTree } from "../host/host-tree.ts";
+import { type HostTree, hostTree } from "../host/host-tree.ts";
 import { findRuntime } from "../host/runtime.ts";
 import { formatPlatform } from "../image/platform.ts";
-import { nodeAt } from "../layer/tree.ts";
-import type { Deployment } from "../plan/deployment.ts";
-import { hostActionLines } from "../plan/describe.ts";
+import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
+import type { Deployment, FileContent } from "../plan/deployment.ts";
+import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import type { HostFacts } from "../plan/facts.ts";
 import { planDeployment } from "../plan/next.ts";
 import { resolveUser } from "../plan/user.ts";
@@ -40,6 +41,7 @@ export async function propose(
   const shared = request.rootfs === undefined ? undefined : hostTree(root, request.rootfs);
   const tree = shared?.tree ?? image.tree;
   const readFile = shared?.readFile ?? image.readFile;
+  checkMountPoints(tree);
   const read = (path: string): string => readTreeText(tree, path, readFile);
   const contract = parseContract(readExports(tree, readFile));
   const configured = request.runtime ?? settings.runtime;
@@ -67,11 +69,31 @@ export async function propose(
       ...(shared === undefined ? {} : { rootfs: shared.rootfs }),
       // An image with a config.json of its own says there who it runs as.
       user: resolveUser(contract.config === undefined ? image.config.user : "", read("etc/passwd"), read("etc/group")),
+      contentOf: (source) => contentOf(tree, source, shared),
       isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
       defaults: world.templates(),
     },
     factsOf(world),
   );
+}
+
+/** Found in the tree again, not on disk: a symlink on the way to it leads inside the image. */
+function contentOf(tree: DirectoryNode, source: string, shared: HostTree | undefined): FileContent {
+  const node = nodeAt(tree, `exports/hostfs${source}`);
+  if (node?.kind !== "file") throw new Error(`${source} is not a file of hostfs`);
+  return shared === undefined ? { kind: "object", object: node.object } : { kind: "path", path: shared.pathOf(node) };
+}
+
+/**
+ * The runtime mounts over these in the tree; through a symlink it would do so somewhere else (CVE-2026-41579 and its
+ * forerunners).
+ */
+function checkMountPoints(tree: DirectoryNode): void {
+  const link = ["dev", "proc", "sys"].find((name) => tree.children.get(name)?.kind === "symlink");
+  if (link === undefined) return;
+  throw new KeelsonError("E_LAYER", `the image's /${link} is a symlink`, {
+    hint: "Do not install this image; tell its publisher.",
+  });
 }
 
 /** Whether an image is to be run instead of installed. */
@@ -81,7 +103,9 @@ export function runsOnce(image: ImageAtHand): boolean {
 
 /** Says what of the image acts on the host, and what a person should look at. */
 export function announce(world: World, deployment: Deployment): void {
-  for (const line of hostActionLines(deployment.hostActions)) world.output.message(line);
+  for (const line of [...hostActionLines(deployment.hostActions), ...foreignFileLines(deployment)]) {
+    world.output.message(line);
+  }
   for (const warning of deployment.warnings) world.output.warn(warning);
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -13,18 +14,27 @@ import { errnoOf, KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { FileState, HostChange } from "../plan/change.ts";
 import { besidePath, createDurably, directoryOf, linkDurably, syncDirectory, writeDurably } from "../store/durable.ts";
+import { objectPath } from "../store/object.ts";
 import type { HostRoot } from "./root.ts";
+
+/** Where changes of the file system are made. The directories are paths of the root. */
+export interface FilePlaces {
+  readonly root: HostRoot;
+  readonly deployments: string;
+  readonly repository: string;
+}
 
 type FileChange = Extract<HostChange, { kind: "file" | "symlink" | "directory" | "current" | "purge" }>;
 
 /**
  * Makes one change of the file system, durably. Repeating it, wholly or half done, gives the same; what stands at a path
- * and is neither what the change starts from nor what it leads to is left alone. `deployments` is a path of the root.
+ * and is neither what the change starts from nor what it leads to is left alone.
  */
-export function changeFile(change: FileChange, root: HostRoot, deployments: string): void {
+export function changeFile(change: FileChange, places: FilePlaces): void {
+  const { root, deployments } = places;
   switch (change.kind) {
     case "file":
-      return changeRegularFile(change, root, deployments);
+      return changeRegularFile(change, places);
     case "symlink":
       return changeSymlink(change, root);
     case "directory":
@@ -37,7 +47,8 @@ export function changeFile(change: FileChange, root: HostRoot, deployments: stri
   }
 }
 
-function changeRegularFile(change: FileChange & { kind: "file" }, root: HostRoot, deployments: string): void {
+function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePlaces): void {
+  const { root } = places;
   const path = root.bytes(change.path);
   removeBeside(path);
   const fact = root.at(change.path);
@@ -46,26 +57,31 @@ function changeRegularFile(change: FileChange & { kind: "file" }, root: HostRoot
   if (change.to === undefined) {
     if (holds(change.from)) removeFile(path);
   } else if (fact.kind === "missing") {
-    createDurably(path, contentOf(change.to, root, deployments), change.to.mode);
+    createDurably(path, contentOf(change.to, places), change.to.mode);
   } else if (holds(change.from) || holds(change.to)) {
-    writeDurably(path, contentOf(change.to, root, deployments), change.to.mode);
+    writeDurably(path, contentOf(change.to, places), change.to.mode);
   } else {
     throw inTheWay(change.path);
   }
 }
 
-function contentOf(state: FileState, root: HostRoot, deployments: string): string | Buffer {
+function contentOf(state: FileState, { root, repository }: FilePlaces): string | Buffer {
   const { content } = state;
   if (content.kind === "text") return content.text;
-  const fd = openSync(
-    root.bytes(`${deployments}/${content.path}`),
-    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-  );
+  const path =
+    content.kind === "path"
+      ? root.bytes(content.path)
+      : root.bytes(`${repository}/objects/${objectPath(content.object, "file")}`);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    return readFileSync(fd);
+    const bytes = readFileSync(fd);
+    if (createHash("sha256").update(bytes).digest("hex") === state.sha256) return bytes;
   } finally {
     closeSync(fd);
   }
+  throw new KeelsonError("E_STORE", `${shownPath(path.toString("latin1"))} is no longer what was to be installed`, {
+    hint: "The store is damaged, or somebody changed the root filesystem; pull the image again.",
+  });
 }
 
 function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot): void {

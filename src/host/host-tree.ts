@@ -21,6 +21,8 @@ export interface HostTree {
   /** What keelson reads of it: /exports and the user and group files. */
   readonly tree: DirectoryNode;
   readFile(file: FileNode): Buffer;
+  /** Where the file is, as the host names it. */
+  pathOf(file: FileNode): string;
 }
 
 /**
@@ -38,6 +40,11 @@ export function hostTree(root: HostRoot, directory: string): HostTree {
   }
   const real = realpathSync(root.path(place));
   const files = new Map<TreeNode, Buffer>();
+  const locate = (file: FileNode): Buffer => {
+    const path = files.get(file);
+    if (path === undefined) throw new Error("a file of another tree");
+    return path;
+  };
   const tree = emptyDirectory();
   const etc = emptyDirectory();
   tree.children.set("etc", etc);
@@ -50,9 +57,9 @@ export function hostTree(root: HostRoot, directory: string): HostTree {
   return {
     rootfs: real.slice(root.prefix.length),
     tree,
+    pathOf: (file) => locate(file).toString("latin1").slice(root.prefix.length),
     readFile(file) {
-      const path = files.get(file);
-      if (path === undefined) throw new Error("a file of another tree");
+      const path = locate(file);
       const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       try {
         return readFileSync(fd);

@@ -3,8 +3,7 @@ import { dirname } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { formatChange, type HostChange, invertChange } from "../plan/change.ts";
 import { syncDirectory, writeDurably } from "../store/durable.ts";
-import { changeFile } from "./files.ts";
-import type { HostRoot } from "./root.ts";
+import { changeFile, type FilePlaces } from "./files.ts";
 import type { Systemd } from "./systemd.ts";
 
 /** What stands in the journal while a change of the host is under way. */
@@ -17,12 +16,10 @@ export interface JournalRecord {
   readonly changes: readonly HostChange[];
 }
 
-export interface TransactionHost {
-  readonly root: HostRoot;
+export interface TransactionHost extends FilePlaces {
   readonly systemd: Systemd;
-  /** Paths of the root. */
+  /** A path of the root. */
   readonly journal: string;
-  readonly deployments: string;
 }
 
 /**
@@ -89,14 +86,14 @@ async function undo(changes: readonly HostChange[], host: TransactionHost): Prom
 }
 
 async function applyChange(change: HostChange, host: TransactionHost): Promise<void> {
-  const { root, systemd, deployments } = host;
+  const { systemd } = host;
   switch (change.kind) {
     case "file":
     case "symlink":
     case "directory":
     case "current":
     case "purge":
-      return changeFile(change, root, deployments);
+      return changeFile(change, host);
     case "reload":
       return systemd.reload();
     case "enable":
@@ -113,8 +110,7 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
       return systemd.tmpfiles("create", change.path);
     case "tmpfiles-remove": {
       await systemd.tmpfiles("remove", change.path);
-      for (const { path, mode } of change.made.toReversed())
-        changeFile({ kind: "directory", path, from: mode }, root, deployments);
+      for (const { path, mode } of change.made.toReversed()) changeFile({ kind: "directory", path, from: mode }, host);
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Digest } from "../image/digest.ts";
 import type { Json } from "../image/json.ts";
+import type { ObjectName } from "../layer/change.ts";
 
 /**
  * Everything an installed container is: what stands in its `deployment.json`. Complete, so that going back to it
@@ -85,10 +86,11 @@ export type HostFile =
     }
   | { readonly kind: "symlink"; readonly path: string; readonly target: string; readonly foreign: boolean };
 
-/** Where a file's bytes are: here, or in a deployment's tree (`path` relative to `deployments/`). */
+/** Where a file's bytes are: here, in a content object of the store, or in a directory that was given with --rootfs. */
 export type FileContent =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "deployed"; readonly path: string };
+  | { readonly kind: "object"; readonly object: ObjectName }
+  | { readonly kind: "path"; readonly path: string };
 
 export interface HostAction {
   readonly kind: "command" | "tmpfiles" | "file" | "unit-relation";

@@ -69,6 +69,13 @@ export function hostActionLines(actions: readonly HostAction[]): readonly string
   return actions.map(({ kind, text }) => `the image ${titles[kind]}: ${kind === "file" ? shownPath(text) : text}`);
 }
 
+/** Files the image would have put on the host, had they not been there. */
+export function foreignFileLines(deployment: Deployment): readonly string[] {
+  return deployment.hostFiles
+    .filter((file) => file.foreign)
+    .map((file) => `left alone, as it was there before: ${shownPath(file.path)}`);
+}
+
 function describeChange(change: HostChange): Readonly<Record<string, unknown>> {
   const path = "path" in change ? shownPath(change.path) : null;
   const unit = "unit" in change ? change.unit : null;

@@ -1,13 +1,14 @@
 import type { HostFileRequest } from "../contract/host-files.ts";
 import { KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
-import type { HostFile, MadeDirectory } from "./deployment.ts";
+import type { FileContent, HostFile, MadeDirectory } from "./deployment.ts";
 import type { HostFacts, PathFact } from "./facts.ts";
 
 /** Who asks, and what to do about a file that is there already. */
 export interface HostFileOwner {
   readonly name: string;
-  readonly generation: number;
+  /** Where the bytes of a file below hostfs are. */
+  readonly contentOf: (source: string) => FileContent;
   /** A file that is there is left alone and recorded as foreign instead of being an error. */
   readonly keepExisting: boolean;
 }
@@ -31,7 +32,9 @@ export function placeHostFiles(
   const files: HostFile[] = [];
   const inTheWay: string[] = [];
   for (const request of requests) {
-    const path = facts.resolve(request.path);
+    // What lies below a directory goes wherever the host's own directory of that name leads.
+    const path =
+      request.kind === "directory" ? parentOf(facts.resolve(`${request.path}/x`)) : facts.resolve(request.path);
     const fact = facts.at(path);
     if (request.kind === "directory") {
       if (fact.kind === "missing" || facts.madeBefore(path)) directories.set(path, { path, mode: request.mode });
@@ -57,14 +60,13 @@ function hostFileOf(
 ): HostFile {
   if (request.kind === "symlink") return { kind: "symlink", path, target: request.target, foreign };
   const { mode, sha256, text, source } = request;
-  const deployed = `${owner.name}/${owner.generation}/rootfs/exports/hostfs${source}`;
   return {
     kind: "file",
     path,
     mode,
     sha256,
     foreign,
-    content: text === undefined ? { kind: "deployed", path: deployed } : { kind: "text", text },
+    content: text === undefined ? owner.contentOf(source) : { kind: "text", text },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Contract } from "../contract/contract.ts";
 import { planHostFiles } from "../contract/host-files.ts";
 import { renderConfig, type Template } from "../contract/template.ts";
 import { planValues, type Values } from "../contract/values.ts";
@@ -47,7 +48,12 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
     hostFiles: hostFiles.files,
     madeDirectories: directoriesOf(hostFiles, tmpfiles, facts),
     hostActions: actions,
-    warnings: [...config.warnings, ...state.warnings, ...secretWarnings(request, service?.deployed)],
+    warnings: [
+      ...noExportsWarnings(contract),
+      ...config.warnings,
+      ...state.warnings,
+      ...secretWarnings(request, service?.deployed),
+    ],
     ...(request.rootfs === undefined ? {} : { rootfs: request.rootfs }),
   };
 }
@@ -139,6 +145,12 @@ function directoriesOf(
   const all = [...own.flatMap((path) => missingParents(path, facts)), ...hostFiles.directories];
   const byPath = new Map(all.map((directory) => [directory.path, directory]));
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** An image that was not made for this: what it gets may not be what it needs. */
+function noExportsWarnings({ unit, config, manifest }: Contract): readonly string[] {
+  if (unit !== undefined || config !== undefined || manifest.noContainerService) return [];
+  return ["the image has no templates in /exports: its unit and config.json are keelson's defaults"];
 }
 
 function secretWarnings(request: DeploymentRequest, service: DeployedService | undefined): readonly string[] {

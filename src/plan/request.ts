@@ -1,7 +1,7 @@
 import type { Contract } from "../contract/contract.ts";
 import type { Template } from "../contract/template.ts";
 import type { ImageConfig } from "../image/config.ts";
-import type { DeployedImage } from "./deployment.ts";
+import type { DeployedImage, FileContent } from "./deployment.ts";
 import type { UserIds } from "./user.ts";
 
 /** All that a deployment is planned from, but for the host. */
@@ -24,6 +24,8 @@ export interface DeploymentRequest {
   readonly writable: boolean;
   /** The image's `User`, looked up in its own passwd and group. */
   readonly user: UserIds;
+  /** Where the bytes of a file below /exports/hostfs are. */
+  readonly contentOf: (source: string) => FileContent;
   /** Whether a path of the image's tree is a regular file. */
   readonly isFileInImage: (path: string) => boolean;
   /** The unit, config.json and tmpfiles templates for an image that brings none. */

@@ -1,7 +1,7 @@
 import { latin1Of } from "../contract/host-path.ts";
 import { renderTmpfiles } from "../contract/template.ts";
 import type { Values } from "../contract/values.ts";
-import { printable } from "../errors.ts";
+import { KeelsonError, printable } from "../errors.ts";
 import type { PlannedConfig } from "./config.ts";
 import type { DeployedTmpfiles, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
@@ -20,7 +20,8 @@ const tmpfilesDirectory = "/etc/tmpfiles.d";
 
 /**
  * The directories a container keeps things in: by the image's tmpfiles template, else by keelson's for an image without
- * /exports, else one line for each source of a bind mount that keelson has to make. Throws E_TMPFILES and what rendering does.
+ * /exports, else one line for each source of a bind mount that keelson has to make. Throws E_TMPFILES, E_FILE_EXISTS for a
+ * tmpfiles file that is not keelson's, and what rendering does.
  */
 export function planState(
   request: DeploymentRequest,
@@ -73,5 +74,10 @@ function deployedTmpfiles(
     for (const directory of missingParents(`${path}/.`, facts)) made.set(directory.path, directory);
   }
   const path = `${tmpfilesDirectory}/keelson-${name}.conf`;
+  if (facts.at(path).kind !== "missing" && facts.ownerOf(path) !== name) {
+    throw new KeelsonError("E_FILE_EXISTS", `${path} already exists and is not keelson's`, {
+      hint: "Move it away, or choose another --name.",
+    });
+  }
   return { path, text, declared, made: [...made.values()].sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }

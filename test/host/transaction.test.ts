@@ -19,6 +19,7 @@ function openHost(): TransactionHost & { readonly directory: string } {
     systemd: openSystemd(directory),
     journal: "/var/lib/keelson/journal/transaction",
     deployments: "/var/lib/keelson/deployments",
+    repository: "/var/lib/keelson/repo",
   };
 }
 
