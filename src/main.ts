@@ -49,6 +49,9 @@ function understood(error: unknown): KeelsonError | undefined {
     const hint = process.getuid?.() === 0 ? "The file system does not allow it." : "Run keelson as root.";
     return new KeelsonError("E_NOT_ROOT", message, { hint, cause: error });
   }
+  if (errno !== undefined && error instanceof Error && "syscall" in error) {
+    return new KeelsonError("E_IO", message, { hint: "Mend what the message names and run the command again.", cause: error });
+  }
   return undefined;
 }
 

@@ -57,7 +57,7 @@ export function hostTree(root: HostRoot, directory: string): HostTree {
   return {
     rootfs: real.slice(root.prefix.length),
     tree,
-    pathOf: (file) => locate(file).toString("latin1").slice(root.prefix.length),
+    pathOf: (file) => locate(file).toString("latin1").slice(Buffer.byteLength(root.prefix)),
     readFile(file) {
       const path = locate(file);
       const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
