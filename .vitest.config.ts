@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Tiers by folder: `unit` runs side by side; `journeys` (the built program) and `boot` (a real systemd) own the machine
- * while they run, so their files follow one another.
+ * while they run, so their files follow one another, and the tiers do too.
  */
 export default defineConfig({
   test: {
@@ -21,6 +21,7 @@ export default defineConfig({
           name: "journeys",
           include: ["test/journeys/**/*.test.ts"],
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 300_000,
         },
@@ -30,6 +31,7 @@ export default defineConfig({
           name: "boot",
           include: ["test/boot/**/*.test.ts"],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: 300_000,
           hookTimeout: 600_000,
         },

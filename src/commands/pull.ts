@@ -10,7 +10,7 @@ import type { ImageSource, SourceImage } from "../source/source.ts";
 import type { ReadFile } from "../store/exports.ts";
 import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
-import { readObject, readTree } from "../store/store.ts";
+import { readObject, readWholeTree } from "../store/store.ts";
 import { transactionHost, type World } from "../world.ts";
 
 export interface PullRequest {
@@ -51,7 +51,7 @@ export function storedImage(world: World, reference: Reference, platform: Platfo
   const image = readImages(world.paths.images).find((stored) => stored.reference === name);
   if (image === undefined || reference.kind !== "registry") return undefined;
   const { config } = readDocuments(world.paths.images, image);
-  const tree = readTree(world.paths, image);
+  const tree = readWholeTree(world.paths, image);
   if (
     tree === undefined ||
     config.platform.os !== platform.os ||

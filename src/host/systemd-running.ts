@@ -21,6 +21,8 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
     reload: () => call("Reload", ""),
     enable: async (unit: string) => {
       await call("EnableUnitFiles", "asbb", [unit], false, false);
+      // As systemctl does: before it reads the links, what they make others want or require is not in effect.
+      await call("Reload", "");
       return enabledLinks("/", await namesTogether(unit));
     },
     disable: async (unit: string) => {
@@ -62,15 +64,20 @@ async function stop(bus: Bus, unit: string): Promise<void> {
   if (before.activeState === "inactive") return;
   const begun = Date.now();
   const result = await bus.runJob("StopUnit", unit).catch((error: unknown) => {
-    ignoreUnknown(error);
-    return "done";
+    if (errorName(error) === noSuchUnit) return "done";
+    if (!(error instanceof KeelsonError)) throw error;
+    throw new KeelsonError("E_STOP", `${unit} did not stop: ${error.message}`, { hint: stopHint(unit), cause: error });
   });
   if (result === "done") return;
   const state = await readState(bus, unit);
   const lines = await lastLines(unit, begun);
   throw new KeelsonError("E_STOP", [`${unit} did not stop: ${reasonOf(result, state)}`, ...lines].join("\n"), {
-    hint: `See systemctl status ${unit}, stop it by hand, then run the command again.`,
+    hint: stopHint(unit),
   });
+}
+
+function stopHint(unit: string): string {
+  return `See systemctl status ${unit}, stop it by hand, then run the command again.`;
 }
 
 function reasonOf(job: string, { activeState, subState, result, exitStatus }: UnitState): string {

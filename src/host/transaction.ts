@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
-import { formatChange, type HostChange, invertChange } from "../plan/change.ts";
+import { type HostChange, invertChange } from "../plan/change.ts";
 import { syncDirectory, writeDurably } from "../store/durable.ts";
 import { changeFile, type FilePlaces } from "./files.ts";
 import type { Systemd } from "./systemd.ts";
@@ -117,7 +117,8 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
 
 function writeJournal(record: JournalRecord, host: TransactionHost): void {
   const path = host.root.path(host.journal);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const made = mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (made !== undefined) syncDirectory(dirname(made));
   writeDurably(path, `${JSON.stringify(record)}\n`, 0o600);
 }
 
@@ -134,9 +135,4 @@ function unrecovered(record: JournalRecord, host: TransactionHost, cause: unknow
     hint: `Mend the cause and run keelson recover; ${host.root.path(host.journal)} holds what is to be done.`,
     cause,
   });
-}
-
-/** The changes of a record as lines for people. */
-export function formatRecord(record: JournalRecord): readonly string[] {
-  return record.changes.map(formatChange);
 }

@@ -111,7 +111,7 @@ export function choosePlatform(index: Index, platform: Platform, name: string): 
 }
 
 /** Reads a descriptor. Throws E_MANIFEST. */
-export function descriptorOf(value: unknown, name: string): Descriptor {
+function descriptorOf(value: unknown, name: string): Descriptor {
   if (!isObject(value)) throw bad(name, "a descriptor is not an object");
   const { mediaType, size } = value;
   if (typeof mediaType !== "string") throw bad(name, "a descriptor has no mediaType");

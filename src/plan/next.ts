@@ -11,7 +11,7 @@ import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-fi
 import type { DeploymentRequest } from "./request.ts";
 import { planState } from "./state.ts";
 import { cgroupsPathOf, type ExecPlaces, type Launch, launchOf, planExecLines, planUnit } from "./unit.ts";
-import { installLinks, unitDirectory } from "./unit-links.ts";
+import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
 
 /**
  * Renders and checks everything an image wants, against the host as `facts` has it. Nothing is written. Throws what the
@@ -129,6 +129,7 @@ function planService(
   const planned = planUnit(template, values, launch, planExecLines(launch, places), places, facts.state);
   const path = `${unitDirectory}/${unit}`;
   const links = installLinks(unit, planned.text);
+  if (request.enabled) refuseTakenLinks(links, facts);
   return {
     deployed: { unit, path, text: planned.text, enabled: request.enabled, links },
     directives: planned.directives,

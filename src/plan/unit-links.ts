@@ -1,5 +1,7 @@
 import { KeelsonError, printable } from "../errors.ts";
+import { shownPath } from "../layer/path.ts";
 import type { DeployedLink } from "./deployment.ts";
+import type { HostFacts } from "./facts.ts";
 import { allValues, type Directive, parseUnit } from "./unit-file.ts";
 
 /** Where units of the administrator, and of keelson, are; as the host names it. */
@@ -34,6 +36,21 @@ export function installLinks(unit: string, text: string, target = `${unitDirecto
     ),
   ];
   return [...new Set(paths)].map((path) => ({ path: `${unitDirectory}/${path}`, target }));
+}
+
+/**
+ * Throws E_FILE_EXISTS when something else stands where one of these links goes: enabling would fail half done, and
+ * disabling would remove a link that is somebody else's.
+ */
+export function refuseTakenLinks(links: readonly DeployedLink[], facts: Pick<HostFacts, "at" | "resolve">): void {
+  for (const { path, target } of links) {
+    const resolved = facts.resolve(path);
+    const directory = resolved.slice(0, resolved.lastIndexOf("/"));
+    const [above, there] = [facts.at(directory), facts.at(resolved)];
+    if (above.kind !== "missing" && above.kind !== "directory") throw taken(directory, "is not a directory");
+    if (there.kind === "missing" || (there.kind === "symlink" && there.target === target)) continue;
+    throw taken(path, `is not a link to ${target}`);
+  }
 }
 
 /** The units that are enabled and disabled together with this one. Throws E_UNIT. */
@@ -76,6 +93,12 @@ function expandName(word: string, unit: string, key: string): string {
 
 function typeOf(unit: string): string {
   return unit.slice(unit.lastIndexOf(".") + 1);
+}
+
+function taken(path: string, why: string): KeelsonError {
+  return new KeelsonError("E_FILE_EXISTS", `the unit cannot be enabled: ${shownPath(path)} exists and ${why}`, {
+    hint: "Remove it, or install with --no-enable.",
+  });
 }
 
 function unusable(unit: string, key: string, value: string, why: string): KeelsonError {
