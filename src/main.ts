@@ -50,7 +50,10 @@ function understood(error: unknown): KeelsonError | undefined {
     return new KeelsonError("E_NOT_ROOT", message, { hint, cause: error });
   }
   if (errno !== undefined && error instanceof Error && "syscall" in error) {
-    return new KeelsonError("E_IO", message, { hint: "Mend what the message names and run the command again.", cause: error });
+    return new KeelsonError("E_IO", message, {
+      hint: "Mend what the message names and run the command again.",
+      cause: error,
+    });
   }
   return undefined;
 }

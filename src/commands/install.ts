@@ -61,6 +61,10 @@ async function preview(world: World, request: InstallRequest, name: string): Pro
   try {
     const { deployment, plan } = await proposeSwitch(world, request, name, image);
     announce(world, deployment);
+    if (runsOnce(image)) {
+      world.output.answer({ ...describeDeployment(deployment), once: true, changes: [] }, [`run ${name} once`]);
+      return 0;
+    }
     world.output.answer({ ...describeDeployment(deployment), ...describePlan(plan) }, planLines(plan));
     return 0;
   } finally {

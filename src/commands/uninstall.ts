@@ -34,7 +34,8 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
     if (world.systemd.running && deployment.service) await world.systemd.resetFailed(deployment.service.unit);
     return removal;
   });
-  for (const path of plan.kept) world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
+  for (const path of plan.kept)
+    world.output.warn(`${shownPath(path)} stays: it was changed since, or is not this container's alone`);
   world.output.answer({ name: request.name, ...describePlan(plan) }, [`uninstalled ${request.name}`]);
 }
 

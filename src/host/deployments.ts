@@ -42,6 +42,8 @@ export function readContainer(directory: string, name: string): InstalledContain
     return { kind: "installed", name, deployment };
   } catch (error) {
     const code = errnoOf(error);
+    // That says something about who asks, not about the container.
+    if (code === "EACCES" || code === "EPERM") throw error;
     if ((code === "ENOENT" || code === "ENOTDIR" || code === "EINVAL") && !hasCurrent(directory, name))
       return undefined;
     return { kind: "broken", name, reason: error instanceof Error ? error.message : String(error) };

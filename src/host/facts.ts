@@ -25,10 +25,7 @@ export function openFacts(root: HostRoot, state: string, deployments: string, ke
     resolve: root.resolve,
     madeBefore: (path) => made.has(path),
     declaredElsewhere: (path, name) =>
-      declared.some(
-        (other) =>
-          other.name !== name && (`${other.path}/`.startsWith(`${path}/`) || `${path}/`.startsWith(`${other.path}/`)),
-      ),
+      declared.some((other) => other.name !== name && `${other.path}/`.startsWith(`${path}/`)),
     ownerOf: (path) => owners.get(path),
   };
 }

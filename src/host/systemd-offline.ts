@@ -4,7 +4,7 @@ import { errnoOf, KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { installLinks, unitDirectory } from "../plan/unit-links.ts";
 import { besidePath, syncDirectory } from "../store/durable.ts";
-import { enabledLinks, installedTogether } from "./enabled-links.ts";
+import { enabledLinks, installedTogether, type UnitText } from "./enabled-links.ts";
 import { findUnit } from "./unit-origin.ts";
 import { absentUnit, type UnitState } from "./unit-state.ts";
 
@@ -51,15 +51,40 @@ async function enable(root: string, unit: string): Promise<readonly DeployedLink
 }
 
 async function disable(root: string, unit: string): Promise<readonly DeployedLink[]> {
-  const files = await installedTogether(root, unit);
+  const files = await togetherIfReadable(root, unit);
   const links = enabledLinks(root, [unit, ...files.map((file) => file.unit)]);
   for (const { path } of links) {
-    const directory = dirname(join(root, path));
     rmSync(join(root, path), { force: true });
-    syncDirectory(directory);
-    if (dirname(path) !== unitDirectory) removeIfEmpty(directory);
+    syncDirectory(dirname(join(root, path)));
   }
+  for (const { path } of [...links, ...files.flatMap(linksIfReadable)]) tidy(root, path);
   return links;
+}
+
+/** What cannot be read was never enabled, and must not keep a unit from being disabled. */
+async function togetherIfReadable(root: string, unit: string): Promise<readonly UnitText[]> {
+  try {
+    return await installedTogether(root, unit);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_UNIT") return [];
+    throw error;
+  }
+}
+
+function linksIfReadable({ unit, text, path }: UnitText): readonly DeployedLink[] {
+  try {
+    return installLinks(unit, text, path);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_UNIT") return [];
+    throw error;
+  }
+}
+
+/** Removes what making a link at `path` brings along, also when that was cut short. */
+function tidy(root: string, path: string): void {
+  const place = join(root, path);
+  rmSync(besidePath(place), { force: true });
+  if (dirname(path) !== unitDirectory) removeIfEmpty(dirname(place));
 }
 
 /** Whether the link is there already; a file or another link in its place is somebody else's. */
@@ -89,7 +114,7 @@ function removeIfEmpty(directory: string): void {
     rmdirSync(directory);
     syncDirectory(dirname(directory));
   } catch (error) {
-    if (errnoOf(error) !== "ENOTEMPTY") throw error;
+    if (!["ENOTEMPTY", "ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
   }
 }
 

@@ -4,6 +4,8 @@ export type Json = null | boolean | number | string | readonly Json[] | JsonObje
 // biome-ignore lint/suspicious/noExplicitAny: the shape of parsed JSON is checked field by field by whoever reads it
 export type JsonObject = { [key: string]: any };
 
+const nestingLimit = 128;
+
 /** An object, not a list and not null. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -15,6 +17,7 @@ export function isObject(value: unknown): value is JsonObject {
  */
 export function parseJsonObject(bytes: Uint8Array, name: string, limit: number): JsonObject {
   if (bytes.length > limit) throw bad(name, `it is larger than ${limit} bytes`);
+  if (nestsDeeper(bytes, nestingLimit)) throw bad(name, `it is nested more than ${nestingLimit} deep`);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -23,6 +26,20 @@ export function parseJsonObject(bytes: Uint8Array, name: string, limit: number):
   }
   if (!isObject(value)) throw bad(name, "it is not a JSON object");
   return value;
+}
+
+/** Counts brackets outside strings; the rest of the grammar is the parser's. */
+function nestsDeeper(bytes: Uint8Array, limit: number): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === 0x22) quoted = !quoted;
+    else if (quoted && byte === 0x5c) at++;
+    else if (!quoted && (byte === 0x5b || byte === 0x7b) && ++depth > limit) return true;
+    else if (!quoted && (byte === 0x5d || byte === 0x7d)) depth--;
+  }
+  return false;
 }
 
 function bad(name: string, why: string): KeelsonError {

@@ -18,10 +18,9 @@ export function foldLayers(layers: readonly (readonly LayerChange[])[]): Directo
 function applyLayer(root: DirectoryNode, changes: readonly LayerChange[]): void {
   const directories = new Set<string>();
   for (const change of changes) if (change.kind === "directory") directories.add(change.path);
-  for (const change of changes) {
-    if (change.kind === "whiteout") removeLower(root, change.path, directories);
-    else if (change.kind === "opaque") emptyLower(root, change.path, directories);
-  }
+  // All of them are found before the first acts: one may name a symlink that another removes.
+  const removals = changes.flatMap((change) => removalOf(root, change, directories) ?? []);
+  for (const remove of removals) remove();
   for (const change of changes) applyChange(root, change);
 }
 
@@ -76,16 +75,20 @@ function hardLinkTarget(root: DirectoryNode, change: LayerChange & { kind: "hard
   return target;
 }
 
-function removeLower(root: DirectoryNode, path: string, directories: ReadonlySet<string>): void {
-  if (throughReplacedParent(root, splitPath(path).parent, directories)) return;
-  const place = placeOf(root, path);
-  if (place !== undefined && place.name !== "") place.parent.children.delete(place.name);
-}
-
-function emptyLower(root: DirectoryNode, path: string, directories: ReadonlySet<string>): void {
-  if (throughReplacedParent(root, path, directories)) return;
-  const node = nodeAt(root, path, true);
-  if (node?.kind === "directory") node.children.clear();
+/** What a whiteout or an opaque marker does to the tree of the lower layers; undefined when it names nothing there. */
+function removalOf(
+  root: DirectoryNode,
+  change: LayerChange,
+  directories: ReadonlySet<string>,
+): (() => void) | undefined {
+  if (change.kind === "whiteout") {
+    if (throughReplacedParent(root, splitPath(change.path).parent, directories)) return undefined;
+    const place = placeOf(root, change.path);
+    return place && (() => place.parent.children.delete(place.name));
+  }
+  if (change.kind !== "opaque" || throughReplacedParent(root, change.path, directories)) return undefined;
+  const node = nodeAt(root, change.path, true);
+  return node?.kind === "directory" ? () => node.children.clear() : undefined;
 }
 
 /**

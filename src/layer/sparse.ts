@@ -1,4 +1,4 @@
-import { badTar, blockSize, numberField, sizeNumber } from "./header.ts";
+import { badTar, numberField, sizeNumber } from "./header.ts";
 import { paxInteger } from "./pax.ts";
 
 /** Where the bytes kept in the archive belong in the file; what lies between is zero. Sorted, not overlapping. */
@@ -13,6 +13,7 @@ export interface Segment {
 }
 
 const segmentLimit = 100_000;
+const zeros = Buffer.alloc(64 * 1024);
 
 /** Checks order, overlap and bounds, and that the segments take exactly `packed` bytes. Throws E_LAYER. */
 export function sparseMap(segments: readonly Segment[], realSize: number, packed: number): SparseMap {
@@ -62,20 +63,60 @@ export function isPaxSparse1(records: ReadonlyMap<string, string>): boolean {
 
 /**
  * Reads the map of PAX format 1.0 from the beginning of the data: decimal lines, first their count, padded to whole
- * blocks. undefined: more blocks are needed. `blocks` is the number of blocks the map takes.
+ * blocks. The function takes one block at a time; undefined: more are needed. `blocks` is how many the map takes.
  */
-export function parsePaxSparse1(
-  data: Buffer,
-): { readonly segments: readonly Segment[]; readonly blocks: number } | undefined {
-  const lines = data.toString("latin1").split("\n");
-  if (lines.length < 2) return undefined;
-  const count = decimal(lines[0] ?? "");
+export function openPaxSparse1(): (
+  block: Buffer,
+) => { readonly segments: readonly Segment[]; readonly blocks: number } | undefined {
+  const blocks: Buffer[] = [];
+  let newlines = 0;
+  let wanted: number | undefined;
+  return (block) => {
+    blocks.push(Buffer.from(block));
+    for (const byte of block) if (byte === 0x0a) newlines++;
+    if (wanted === undefined && newlines > 0) wanted = 1 + 2 * segmentCount(Buffer.concat(blocks));
+    if (wanted === undefined || newlines < wanted) return undefined;
+    const lines = Buffer.concat(blocks).toString("latin1").split("\n", wanted);
+    return { segments: pairs(lines.slice(1).map(decimal)), blocks: blocks.length };
+  };
+}
+
+function segmentCount(map: Buffer): number {
+  const count = decimal(map.toString("latin1", 0, map.indexOf(0x0a)));
   if (count > segmentLimit) throw badTar("a sparse map is too long");
-  const wanted = 1 + 2 * count;
-  if (lines.length <= wanted) return undefined;
-  const numbers = lines.slice(1, wanted).map(decimal);
-  const used = lines.slice(0, wanted).reduce((total, line) => total + line.length + 1, 0);
-  return { segments: pairs(numbers), blocks: Math.ceil(used / blockSize) };
+  return count;
+}
+
+/** Turns the packed bytes of a sparse file into all its bytes. */
+export function expander(
+  map: SparseMap,
+  deliver: (chunk: Buffer) => void,
+): { write(chunk: Buffer): void; finish(): void } {
+  let position = 0;
+  let index = 0;
+  function fill(to: number): void {
+    while (position < to) {
+      const chunk = zeros.subarray(0, Math.min(zeros.length, to - position));
+      deliver(chunk);
+      position += chunk.length;
+    }
+  }
+  return {
+    write(chunk) {
+      let rest = chunk;
+      while (rest.length > 0) {
+        const segment = map.segments[index];
+        if (segment === undefined) throw badTar("a sparse file has more bytes than its map");
+        fill(segment.offset);
+        const part = rest.subarray(0, segment.offset + segment.length - position);
+        deliver(part);
+        position += part.length;
+        rest = rest.subarray(part.length);
+        if (position === segment.offset + segment.length) index++;
+      }
+    },
+    finish: () => fill(map.realSize),
+  };
 }
 
 function pairs(numbers: readonly number[]): readonly Segment[] {

@@ -1,11 +1,14 @@
+import { printable } from "../errors.ts";
+import { type ContentReader, contentReader } from "./content-reader.ts";
 import type { Attributes, EntryKind, TarEntry, Xattrs } from "./entry.ts";
 import { badTar, blockSize, isZeroBlock, ownerNumber, parseHeader, sizeNumber, type TarHeader } from "./header.ts";
 import { extensionLimit, parsePax, paxInteger, paxTime } from "./pax.ts";
 import {
+  expander,
   gnuRealSize,
   gnuSegments,
   isPaxSparse1,
-  parsePaxSparse1,
+  openPaxSparse1,
   paxSegments,
   type Segment,
   type SparseMap,
@@ -39,7 +42,6 @@ const kinds: Readonly<Record<string, EntryKind>> = {
   "6": "fifo",
 };
 const extensions = "xgLK";
-const zeros = Buffer.alloc(64 * 1024);
 
 interface Pending {
   pax: Map<string, string>;
@@ -60,6 +62,7 @@ export function openTarReader(sink: TarSink): TarReader {
 
   function readHeader(block: Buffer): void {
     if (isZeroBlock(block)) {
+      if (hasPending(pending)) throw badTar("no entry follows an extension header");
       zeroBlocks++;
       return;
     }
@@ -94,7 +97,8 @@ export function openTarReader(sink: TarSink): TarReader {
     const realSize = gnuRealSize(block);
     const begin = (): void => {
       step = readHeader;
-      beginEntry(header, sparseMap(segments, realSize, header.size));
+      const stored = sizeNumber(paxInteger(pending.pax, "size") ?? header.size);
+      beginEntry(header, sparseMap(segments, realSize, stored));
     };
     if (block[482] === 0) return begin();
     step = (extension) => {
@@ -107,12 +111,18 @@ export function openTarReader(sink: TarSink): TarReader {
   function beginEntry(header: TarHeader, oldSparse: SparseMap | undefined): void {
     const { pax, longName, longLink } = pending;
     pending = { pax: new Map(), longName: undefined, longLink: undefined };
-    const path = pax.get("GNU.sparse.name") ?? pax.get("path") ?? longName ?? header.path;
+    // An empty value takes nothing from the header, as POSIX has it.
+    const path = pax.get("GNU.sparse.name") || pax.get("path") || longName || header.path;
+    const linkTarget = pax.get("linkpath") || longLink || header.linkTarget;
     let kind = kinds[header.type];
     if (kind === undefined) throw badTar(`an entry has the unknown type ${JSON.stringify(header.type)}`);
-    if (kind === "file" && !header.gnu && path.endsWith("/")) kind = "directory";
-    const stored = kind === "file" ? sizeNumber(paxInteger(pax, "size") ?? header.size) : 0;
-    const draft = { kind, path, linkTarget: pax.get("linkpath") ?? longLink ?? header.linkTarget, ...deviceOf(header) };
+    let stored = kind === "file" ? sizeNumber(paxInteger(pax, "size") ?? header.size) : 0;
+    if (kind === "file" && !header.gnu && path.endsWith("/")) {
+      // Readers differ in whether such content is skipped or read as headers.
+      if (stored > 0) throw badTar("a directory has content");
+      [kind, stored] = ["directory", 0];
+    }
+    const draft = { kind, path, linkTarget, ...deviceOf(header) };
     const attributes = attributesOf(header, pax);
     if (kind === "file" && isPaxSparse1(pax)) return beginPaxSparse1(draft, attributes, pax, stored);
     const segments = kind === "file" ? paxSegments(pax) : undefined;
@@ -126,11 +136,12 @@ export function openTarReader(sink: TarSink): TarReader {
     pax: Map<string, string>,
     stored: number,
   ): void {
-    let map = Buffer.alloc(0);
+    const readMap = openPaxSparse1();
+    let read = 0;
     step = (block) => {
-      map = Buffer.concat([map, block]);
-      if (map.length > stored || map.length > extensionLimit) throw badTar("a sparse map is longer than its file");
-      const parsed = parsePaxSparse1(map);
+      read += blockSize;
+      if (read > stored || read > extensionLimit) throw badTar("a sparse map is longer than its file");
+      const parsed = readMap(block);
       if (parsed === undefined) return;
       step = readHeader;
       const packed = stored - parsed.blocks * blockSize;
@@ -174,64 +185,6 @@ export function openTarReader(sink: TarSink): TarReader {
   };
 }
 
-interface ContentReader {
-  take(bytes: Buffer): Buffer;
-  done(): boolean;
-}
-
-/** Delivers `size` bytes, calls `end`, and drops the padding to a whole block. */
-function contentReader(size: number, deliver: (chunk: Buffer) => void, end: () => void): ContentReader {
-  let wanted = size;
-  let padding = (blockSize - (size % blockSize)) % blockSize;
-  if (wanted === 0) end();
-  return {
-    take(bytes) {
-      let rest = bytes;
-      if (wanted > 0) {
-        const part = rest.subarray(0, wanted);
-        if (part.length > 0) deliver(part);
-        wanted -= part.length;
-        rest = rest.subarray(part.length);
-        if (wanted === 0) end();
-      }
-      if (wanted > 0) return rest;
-      const dropped = Math.min(padding, rest.length);
-      padding -= dropped;
-      return rest.subarray(dropped);
-    },
-    done: () => wanted === 0 && padding === 0,
-  };
-}
-
-/** Turns the packed bytes of a sparse file into all its bytes. */
-function expander(map: SparseMap, deliver: (chunk: Buffer) => void): { write(chunk: Buffer): void; finish(): void } {
-  let position = 0;
-  let index = 0;
-  function fill(to: number): void {
-    while (position < to) {
-      const chunk = zeros.subarray(0, Math.min(zeros.length, to - position));
-      deliver(chunk);
-      position += chunk.length;
-    }
-  }
-  return {
-    write(chunk) {
-      let rest = chunk;
-      while (rest.length > 0) {
-        const segment = map.segments[index];
-        if (segment === undefined) throw badTar("a sparse file has more bytes than its map");
-        fill(segment.offset);
-        const part = rest.subarray(0, segment.offset + segment.length - position);
-        deliver(part);
-        position += part.length;
-        rest = rest.subarray(part.length);
-        if (position === segment.offset + segment.length) index++;
-      }
-    },
-    finish: () => fill(map.realSize),
-  };
-}
-
 function attributesOf(header: TarHeader, pax: ReadonlyMap<string, string>): Attributes {
   const uid = paxInteger(pax, "uid");
   const gid = paxInteger(pax, "gid");
@@ -269,8 +222,9 @@ function untilNul(bytes: Buffer): string {
   return bytes.toString("latin1", 0, end < 0 ? bytes.length : end);
 }
 
+/** A global header would change every entry behind it; no builder of layers writes more than a comment. */
 function checkGlobal(records: ReadonlyMap<string, string>): void {
-  for (const key of ["path", "linkpath", "size"]) {
-    if (records.has(key)) throw badTar(`a global header sets ${key} for every entry`);
+  for (const key of records.keys()) {
+    if (key !== "comment") throw badTar(`a global header sets ${printable(key)} for every entry`);
   }
 }

@@ -3,7 +3,7 @@ import type { Xattrs } from "./entry.ts";
 import { shownPath } from "./path.ts";
 
 const valueLimit = 64 * 1024;
-const kept = [/^user\.(?!overlay\.)/, /^security\.capability$/, /^system\.posix_acl_(?:access|default)$/];
+const kept = [/^user\.(?!overlay\.)./s, /^security\.capability$/, /^system\.posix_acl_(?:access|default)$/];
 /** They describe the host that wrote the layer, or would gain a meaning as a lower directory of an overlay. */
 const dropped = [
   /^security\.(?:selinux|ima|evm|SMACK64.*|apparmor)$/,
@@ -14,7 +14,8 @@ const dropped = [
 
 /**
  * The extended attributes of a layer's entry that keelson keeps: user.*, file capabilities and POSIX ACLs. Those that
- * belong to the host that wrote them are left out; any other throws E_LAYER. A symlink keeps none but capabilities.
+ * belong to the host that wrote them are left out; any other throws E_LAYER. One without a value is left
+ * out too: ostree does not see it, and would find the object damaged.
  */
 export function keptXattrs(xattrs: Xattrs, path: string): Xattrs {
   return xattrs.filter(([name, value]) => {
@@ -33,6 +34,6 @@ export function keptXattrs(xattrs: Xattrs, path: string): Xattrs {
         },
       );
     }
-    return true;
+    return value !== "";
   });
 }

@@ -69,7 +69,7 @@ export function formatChange(change: HostChange): string {
     case "symlink":
       return `${verb(change.from, change.to)} ${change.path} -> ${change.to ?? change.from}`;
     case "directory":
-      return `${change.to === undefined ? "remove" : "create"} ${change.path}/`;
+      return change.to === undefined ? `remove ${change.path}/ if it is empty` : `create ${change.path}/`;
     case "current":
       if (change.to === undefined) return `remove current deployment ${change.name}/${change.from}`;
       return `switch ${change.name} to deployment ${change.to}`;

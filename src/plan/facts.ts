@@ -21,7 +21,7 @@ export interface HostFacts {
   readonly at: (path: string) => PathFact;
   /** `path` with the symlinks of its parents resolved, as they are on the host now. */
   readonly resolve: (path: string) => string;
-  /** Whether a container other than `name` declares state at the path, above it or below it. */
+  /** Whether a container other than `name` declares state at the path or below it. */
   readonly declaredElsewhere: (path: string, name: string) => boolean;
   /** Whether some container's record says that keelson made this directory. Whoever uses it last removes it. */
   readonly madeBefore: (path: string) => boolean;

@@ -15,7 +15,7 @@ export interface SwitchRequest {
 export interface SwitchPlan {
   /** In the order they are made. */
   readonly changes: readonly HostChange[];
-  /** Files of the leaving deployment that stay because somebody changed them. */
+  /** What of the leaving deployment stays: files that somebody changed, state that is not to be purged. */
   readonly kept: readonly string[];
 }
 
@@ -70,7 +70,7 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
   }
   changes.push(...hostFiles(from, undefined, files));
   changes.push({ kind: "current", name: from.name, from: from.generation });
-  changes.push(...removedState(from, request.purge, facts), ...removed(from.madeDirectories));
+  changes.push(...removedState(from, request.purge, facts, files.kept), ...removed(from.madeDirectories));
   return { changes, kept: files.kept };
 }
 
@@ -79,18 +79,18 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
  * empties; without, only the directories they brought, and those only while they are empty. What another container
  * declares too is left to it.
  */
-function removedState(from: Deployment, purge: boolean, facts: HostFacts): readonly HostChange[] {
+function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: string[]): readonly HostChange[] {
   if (from.tmpfiles === undefined) return [];
   const own = (path: string): boolean => !facts.declaredElsewhere(path, from.name);
-  const lasting = from.tmpfiles.declared.filter(
-    (path) => own(path) && path.split("/").length > 3 && !path.startsWith("/run/"),
+  const there = from.tmpfiles.declared.filter(
+    (path) => facts.at(path).kind === "directory" && !path.startsWith("/run/"),
   );
-  const outermost = lasting.filter((path) => !lasting.some((other) => path.startsWith(`${other}/`)));
-  const purged = purge ? outermost.filter((path) => facts.at(path).kind === "directory") : [];
-  return [
-    ...purged.map((path): HostChange => ({ kind: "purge", path })),
-    ...removed(from.tmpfiles.made.filter(({ path }) => own(path))),
-  ];
+  // A path such as /srv/x is too near the root to be removed for an image's word.
+  const removable = there.filter((path) => own(path) && path.split("/").length > 3);
+  const outermost = removable.filter((path) => !removable.some((other) => path.startsWith(`${other}/`)));
+  if (purge) kept.push(...there.filter((path) => !removable.includes(path)));
+  const purged = purge ? outermost.map((path): HostChange => ({ kind: "purge", path })) : [];
+  return [...purged, ...removed(from.tmpfiles.made.filter(({ path }) => own(path)))];
 }
 
 function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {

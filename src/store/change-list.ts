@@ -40,6 +40,16 @@ export function readChangeList(images: string, diffId: Digest): readonly LayerCh
     .map((line) => JSON.parse(line) as LayerChange);
 }
 
+/** Like readChangeList, but one that is damaged counts as not there, so that it is written anew. */
+export function readWholeChangeList(images: string, diffId: Digest): readonly LayerChange[] | undefined {
+  try {
+    return readChangeList(images, diffId);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    throw error;
+  }
+}
+
 function changeListPath(images: string, diffId: Digest): string {
   return join(images, "layers", hexOf(diffId));
 }

@@ -65,7 +65,8 @@ function copyObject(node: ObjectNode, source: string, at: Buffer): void {
 
 function setAttributes(path: Buffer, attributes: Attributes): void {
   const { uid, gid, mode, mtime, xattrs } = attributes;
-  if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
+  // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
+  chownSync(path, uid, gid);
   chmodSync(path, mode);
   for (const [name, value] of xattrs) libc().setXattr(path, name, Buffer.from(value, "latin1"));
   if (mtime >= 0) utimesSync(path, mtime, mtime);

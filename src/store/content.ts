@@ -87,7 +87,8 @@ export function storeSymlink(repository: Repository, attributes: Attributes, tar
 /** chown drops set-id bits and capabilities, so it comes first; the time last, as everything else would move it. */
 function setFileAttributes(fd: number, path: string, attributes: Attributes): void {
   const { uid, gid, mode, mtime, xattrs } = attributes;
-  if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
+  // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
+  fchownSync(fd, uid, gid);
   fchmodSync(fd, mode);
   for (const [name, value] of xattrs) libc().setXattr(Buffer.from(path), name, Buffer.from(value, "latin1"));
   if (mtime >= 0) futimesSync(fd, mtime, mtime);

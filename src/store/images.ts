@@ -68,8 +68,8 @@ export function readImages(directory: string): readonly StoredImage[] {
 }
 
 /**
- * Keeps an image under its reference. What had that name stays without one while no other name has it. Its layers and
- * commit are in the store already.
+ * Keeps an image under its reference. What had that name stays without one while no other name has it; an image that
+ * gets a name again is no longer there without one. Its layers and commit are in the store already.
  */
 export function writeImage(
   directory: string,
@@ -81,10 +81,13 @@ export function writeImage(
   writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
   writeBlob(directory, configBytes);
   writeBlob(directory, manifestBytes);
-  const others = readImages(directory).filter((other) => !sameName(other, image));
+  const before = readImages(directory);
+  const unnamed = before.find((other) => other.reference === undefined && other.digest === image.digest);
+  const others = before.filter((other) => !sameName(other, image) && other !== unnamed);
   const named = new Set([...others, image].map((other) => other.digest));
-  const nameless = readImages(directory).filter((other) => sameName(other, image) && !named.has(other.digest));
-  writeIndex(directory, [...others, image, ...nameless.map(({ reference: _, ...rest }) => rest)]);
+  const nameless = before.filter((other) => sameName(other, image) && !named.has(other.digest));
+  const written = { ...image, kept: image.kept || unnamed?.kept === true };
+  writeIndex(directory, [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)]);
 }
 
 /** Forgets one name. What only that image had stays until it is pruned. */
@@ -117,9 +120,14 @@ function sameName(one: StoredImage, other: StoredImage): boolean {
 }
 
 function readBlob(directory: string, digest: Digest): Buffer {
-  const bytes = readFileSync(blobPath(directory, digest));
-  if (digestOf(bytes) !== digest) throw damaged(blobPath(directory, digest));
-  return bytes;
+  const path = blobPath(directory, digest);
+  try {
+    const bytes = readFileSync(path);
+    if (digestOf(bytes) === digest) return bytes;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+  throw damaged(path);
 }
 
 function writeBlob(directory: string, bytes: Uint8Array): void {

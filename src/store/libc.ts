@@ -8,6 +8,7 @@ export interface Libc {
   tryLock(fd: number): boolean;
   /** Waits for the lock, blocking the thread. */
   lock(fd: number): void;
+  /** `name` one character a byte. */
   setXattr(path: Buffer, name: string, value: Buffer): void;
   makeFifo(path: Buffer, mode: number): void;
   makeCharacterDevice(path: Buffer, mode: number, major: number, minor: number): void;
@@ -36,7 +37,7 @@ function bind(ffi: typeof koffi): Libc {
   const library = ffi.load("libc.so.6");
   const flock = library.func("int flock(int fd, int operation)");
   const lsetxattr = library.func(
-    "int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)",
+    "int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)",
   );
   const mknod = library.func("int mknod(const uint8_t *path, uint32_t mode, uint64_t device)");
   const syncfs = library.func("int syncfs(int fd)");
@@ -57,14 +58,18 @@ function bind(ffi: typeof koffi): Libc {
     },
     lock: (fd) => check(flock(fd, lockExclusive), "flock"),
     setXattr: (path, name, value) =>
-      check(lsetxattr(terminated(path), name, value, value.length, 0), `setxattr ${name} on ${path.toString()}`),
+      check(
+        lsetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), value, value.length, 0),
+        `setxattr ${name} on ${path.toString()}`,
+      ),
     makeFifo: (path, mode) => check(mknod(terminated(path), fifoType | mode, 0), `mkfifo ${path.toString()}`),
     makeCharacterDevice: (path, mode, major, minor) =>
       check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), `mknod ${path.toString()}`),
     syncFileSystem: (fd) => check(syncfs(fd), "syncfs"),
     setTime(path, seconds) {
       const whole = Math.floor(seconds);
-      const nanoseconds = Math.round((seconds - whole) * 1e9);
+      // A fraction may round up to a whole second, which the kernel would not take as nanoseconds.
+      const nanoseconds = Math.min(Math.round((seconds - whole) * 1e9), 999_999_999);
       const time = BigInt.asIntN(64, BigInt(whole));
       const times = new BigInt64Array([time, BigInt(nanoseconds), time, BigInt(nanoseconds)]);
       check(utimensat(atCwd, terminated(path), times, symlinkNoFollow), `utimensat ${path.toString()}`);

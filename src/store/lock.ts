@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { libc } from "./libc.ts";
+import { makePrivateDirectory } from "./private-directory.ts";
 
 export interface Lock {
   release(): void;
@@ -22,7 +13,7 @@ export interface Lock {
  * holder. The file says who holds it: `PID COMMAND`.
  */
 export function takeLock(path: string, command: string): Lock {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makePrivateDirectory(dirname(path));
   for (;;) {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     if (!libc().tryLock(fd)) {

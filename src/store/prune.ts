@@ -2,12 +2,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
-import { foldLayers } from "../layer/apply.ts";
-import { writeTreeObjects } from "./commit.ts";
 import { syncDirectory } from "./durable.ts";
 import { imageRef, imageRefs, readDocuments, readImages, removeImage, type StoredImage } from "./images.ts";
-import { objectPath } from "./object.ts";
-import { readLayers, type StorePaths } from "./store.ts";
+import { objectsOf, readLayers, type StorePaths } from "./store.ts";
 
 /**
  * Does what may leave objects that no image names if it is cut short: a mark stands in the store meanwhile, and the next
@@ -42,23 +39,17 @@ function prune(paths: StorePaths): void {
   const refs = new Set(images.map((image) => imageRef(image.digest)));
   const blobs = new Set(images.flatMap((image) => [hexOf(image.digest), hexOf(image.id)]));
   const layers = new Set(images.flatMap((image) => readDocuments(paths.images, image).config.diffIds.map(hexOf)));
-  const objects = new Set(images.flatMap((image) => objectsOf(paths, image)));
+  const objects = new Set(
+    images.flatMap((image) => {
+      const layers = readLayers(paths, image);
+      return layers === undefined ? [] : objectsOf(image, layers);
+    }),
+  );
   sweep(join(paths.repository, "refs", "heads", imageRefs), (name) => refs.has(`${imageRefs}/${name}`));
   sweep(join(paths.images, "layers"), (name) => layers.has(name));
   sweep(join(paths.images, "blobs", "sha256"), (name) => blobs.has(name));
   const published = join(paths.repository, "objects");
   for (const prefix of namesIn(published)) sweep(join(published, prefix), (name) => objects.has(`${prefix}/${name}`));
-}
-
-/** Every object an image needs, as paths below `objects/`. */
-function objectsOf(paths: StorePaths, image: StoredImage): readonly string[] {
-  const layers = readLayers(paths, image);
-  if (layers === undefined) return [];
-  const objects = layers.flat().flatMap((change) => ("object" in change ? [objectPath(change.object, "file")] : []));
-  writeTreeObjects(foldLayers(layers), "", 0, (name, kind) => {
-    if (kind !== "commit") objects.push(objectPath(name, kind));
-  });
-  return [...objects, objectPath(image.commit, "commit")];
 }
 
 function sweep(directory: string, needed: (name: string) => boolean): void {

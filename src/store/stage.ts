@@ -5,7 +5,7 @@ import type { Digest } from "../image/digest.ts";
 import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { readChangeList, writeChangeList } from "./change-list.ts";
+import { readWholeChangeList, writeChangeList } from "./change-list.ts";
 import { imageRef, type StoredImage, writeImage } from "./images.ts";
 import { marked } from "./prune.ts";
 import { openRepository, type Repository } from "./repository.ts";
@@ -43,7 +43,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   function storedLayer(diffId: Digest): readonly LayerChange[] | undefined {
     const added = layers.find((layer) => layer.diffId === diffId)?.changes;
     if (added !== undefined) return added;
-    const changes = readChangeList(own.images, diffId);
+    const changes = readWholeChangeList(own.images, diffId);
     return changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))
       ? changes
       : undefined;

@@ -1,12 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errnoOf } from "../errors.ts";
+import { errnoOf, KeelsonError } from "../errors.ts";
 import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { readChangeList } from "./change-list.ts";
+import { writeTreeObjects } from "./commit.ts";
 import { readDocuments, readImages, type StoredImage } from "./images.ts";
 import { objectPath } from "./object.ts";
+import { makePrivateDirectory } from "./private-directory.ts";
 
 /** Where everything of one store is, as paths for system calls. */
 export interface StorePaths {
@@ -39,24 +41,55 @@ export function readTree(paths: StorePaths, image: StoredImage): DirectoryNode |
   return layers === undefined ? undefined : foldLayers(layers);
 }
 
-/** The bytes of a content object that is published. */
+/** Like readTree, but undefined also when a change list is damaged or any object of the image is lost. */
+export function readWholeTree(paths: StorePaths, image: StoredImage): DirectoryNode | undefined {
+  try {
+    const layers = readLayers(paths, image);
+    return layers !== undefined && objectsOf(image, layers).every((object) => published(paths, object) !== undefined)
+      ? foldLayers(layers)
+      : undefined;
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    throw error;
+  }
+}
+
+/** The bytes of a content object that is published. Throws E_STORE when it is lost. */
 export function readObject(paths: StorePaths, object: string): Buffer {
-  return readFileSync(join(paths.repository, "objects", objectPath(object, "file")));
+  const path = objectPath(object, "file");
+  if (published(paths, path) !== undefined) return readFileSync(join(paths.repository, "objects", path));
+  throw new KeelsonError("E_STORE", `the store has lost object ${object}.file`, {
+    hint: "Run keelson pull for the image again; it fetches what is missing.",
+  });
+}
+
+/** Every object an image with these layers needs, as paths below `objects/`. */
+export function objectsOf(image: StoredImage, layers: readonly (readonly LayerChange[])[]): readonly string[] {
+  const objects = layers.flat().flatMap((change) => ("object" in change ? [objectPath(change.object, "file")] : []));
+  writeTreeObjects(foldLayers(layers), "", 0, (name, kind) => {
+    if (kind !== "commit") objects.push(objectPath(name, kind));
+  });
+  return [...objects, objectPath(image.commit, "commit")];
 }
 
 /** Removes the store itself once there is neither an image nor a container, so that nothing tells it was here. */
 export function removeEmptyStore(paths: StorePaths): void {
-  if (readImages(paths.images).length > 0 || !removeIfEmpty(paths.deployments)) return;
+  const empty = removeIfEmpty(paths.deployments);
+  removeIfEmpty(dirname(paths.journal));
+  if (!empty || readImages(paths.images).length > 0) return;
   rmSync(paths.repository, { recursive: true, force: true });
   rmSync(paths.images, { recursive: true, force: true });
-  removeIfEmpty(dirname(paths.journal));
   rmSync(paths.lock, { force: true });
   removeIfEmpty(paths.state);
 }
 
 /** Makes the directory that everything else is in, closed to other users: set-id files in it are nobody's to run. */
 export function makeState(paths: StorePaths): void {
-  mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+  makePrivateDirectory(paths.state);
+}
+
+function published(paths: StorePaths, object: string): ReturnType<typeof lstatSync> | undefined {
+  return lstatSync(join(paths.repository, "objects", object), { throwIfNoEntry: false });
 }
 
 /** The change lists of a stored image, lowest first; undefined when one is not there. */

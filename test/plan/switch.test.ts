@@ -124,8 +124,8 @@ describe("the plan of a removal", () => {
       "remove /etc/etcd/etcd.conf",
       "remove /usr/local/bin/ctl -> etcdctl",
       "remove current deployment etcd/1",
-      "remove /var/lib/etcd/",
-      "remove /etc/etcd/",
+      "remove /var/lib/etcd/ if it is empty",
+      "remove /etc/etcd/ if it is empty",
     ]);
     expect(kept).toEqual([]);
   });
