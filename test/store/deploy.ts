@@ -1,0 +1,31 @@
+import { foldLayers } from "../../src/layer/apply.ts";
+import type { LayerChange } from "../../src/layer/change.ts";
+import { checkout } from "../../src/store/checkout.ts";
+import { openRepository, type Repository } from "../../src/store/repository.ts";
+import { unpack } from "../../src/store/unpack.ts";
+
+const limits = { entries: 1_000_000, fileSize: 2 ** 34 };
+
+/** The change list of a layer's tar. */
+export function unpackBytes(repository: Repository, tar: Buffer): Promise<readonly LayerChange[]> {
+  return unpack(
+    (async function* () {
+      yield tar;
+    })(),
+    repository,
+    limits,
+  );
+}
+
+/** Unpacks layers, lowest first, into a repository of their own and checks their tree out; the repository. */
+export async function deploy(tars: readonly Buffer[], repository: string, directory: string): Promise<Repository> {
+  const opened = openRepository(repository);
+  const layers: (readonly LayerChange[])[] = [];
+  for (const tar of tars) layers.push(await unpackBytes(opened, tar));
+  const tree = foldLayers(layers);
+  const commit = opened.commit(tree, "test", 0);
+  opened.publish();
+  opened.writeRef("keelson/image/test", commit);
+  checkout(opened, tree, directory);
+  return opened;
+}
