@@ -47,9 +47,10 @@ export async function install(world: World, request: InstallRequest): Promise<nu
   });
   if ("path" in done) return runOnce(done, world.systemd);
   const { deployment, plan } = done;
-  if (request.start && deployment.service) await world.systemd.start(deployment.service.unit);
-  const document = { ...describeDeployment(deployment), ...describePlan(plan), started: request.start };
-  world.output.answer(document, answerLines(world, deployment, request.start));
+  const started = starts(world, request) && deployment.service !== undefined;
+  if (started) await world.systemd.start(deployment.service.unit);
+  const document = { ...describeDeployment(deployment), ...describePlan(plan), started };
+  world.output.answer(document, answerLines(world, deployment, started));
   return 0;
 }
 
@@ -98,7 +99,7 @@ async function proposeSwitch(
   const plan = planSwitch(
     undefined,
     deployment,
-    { running: false, start: request.start, purge: false },
+    { running: false, start: starts(world, request), purge: false },
     factsOf(world),
   );
   return { deployment, plan };
@@ -137,6 +138,11 @@ function stageOnce(world: World, image: ImageAtHand, { deployment }: Proposal): 
     image.tree,
     image.stage?.repository ?? openRepository(world.paths.repository),
   );
+}
+
+/** Where no manager runs there is nothing to start; enabled, it starts with the host. */
+function starts(world: World, request: InstallRequest): boolean {
+  return request.start && world.systemd.running;
 }
 
 function answerLines(world: World, deployment: Deployment, started: boolean): readonly string[] {

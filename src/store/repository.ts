@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
@@ -32,13 +32,10 @@ export interface Repository {
   stagePath(name: ObjectName, kind: ObjectKind): string;
   /** A path in the staging directory for content whose name is not known yet. */
   scratchPath(): string;
-  /** Writes the directories and the commit of a tree; the name of the commit. */
-  commit(tree: DirectoryNode, subject: string, timestamp: number): ObjectName;
   /** Syncs what is staged and moves it among the objects. A crash in between leaves objects nobody names. */
   publish(): void;
   /** Forgets what is staged. */
   discard(): void;
-  writeRef(ref: string, commit: ObjectName): void;
 }
 
 const config = "[core]\nrepo_version=1\nmode=bare\n";
@@ -78,18 +75,11 @@ export function openRepository(path: string): Repository {
       const object = objectPath(name, kind);
       if (staged.has(object)) return join(staging, object);
       if (has(name, kind)) return join(published, object);
-      throw new KeelsonError("E_STORE", `the store has lost object ${name}.${kind}`, {
-        hint: "Run keelson pull for the image again; it fetches what is missing.",
-      });
+      throw lost(name, kind);
     },
     scratchPath() {
       mkdirSync(staging, { recursive: true, mode: 0o700 });
       return join(staging, `scratch-${scratch++}`);
-    },
-    commit(tree, subject, timestamp) {
-      return writeTreeObjects(tree, subject, timestamp, (name, kind, bytes) => {
-        if (!has(name, kind)) writeFileSync(stagePath(name, kind), bytes, { mode: 0o644, flag: "wx" });
-      });
     },
     publish() {
       if (staged.size > 0) publishObjects(staging, published, staged);
@@ -101,12 +91,27 @@ export function openRepository(path: string): Repository {
       staged.clear();
       rmSync(staging, { recursive: true, force: true });
     },
-    writeRef(ref, commit) {
-      const file = join(path, "refs", "heads", ref);
-      mkdirSync(join(file, ".."), { recursive: true });
-      writeDurably(file, `${commit}\n`, 0o644);
-    },
   };
+}
+
+/** Stages the directories and the commit of a tree; the name of the commit. `timestamp` in seconds since 1970. */
+export function stageCommit(
+  repository: Repository,
+  tree: DirectoryNode,
+  subject: string,
+  timestamp: number,
+): ObjectName {
+  return writeTreeObjects(tree, subject, timestamp, (name, kind, bytes) => {
+    if (!repository.has(name, kind))
+      writeFileSync(repository.stagePath(name, kind), bytes, { mode: 0o644, flag: "wx" });
+  });
+}
+
+/** Makes a ref name a commit that is published. */
+export function writeRef(repository: Repository, ref: string, commit: ObjectName): void {
+  const file = join(repository.path, "refs", "heads", ref);
+  mkdirSync(dirname(file), { recursive: true });
+  writeDurably(file, `${commit}\n`, 0o644);
 }
 
 function makeRepository(path: string): void {
@@ -132,4 +137,10 @@ function publishObjects(staging: string, published: string, staged: ReadonlySet<
   } finally {
     closeSync(fd);
   }
+}
+
+function lost(name: ObjectName, kind: ObjectKind): KeelsonError {
+  return new KeelsonError("E_STORE", `the store has lost object ${name}.${kind}`, {
+    hint: "Run keelson pull for the image again; it fetches what is missing.",
+  });
 }

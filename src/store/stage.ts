@@ -8,7 +8,7 @@ import type { DirectoryNode } from "../layer/tree.ts";
 import { readWholeChangeList, writeChangeList } from "./change-list.ts";
 import { imageRef, type StoredImage, writeImage } from "./images.ts";
 import { marked } from "./prune.ts";
-import { openRepository, type Repository } from "./repository.ts";
+import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
 import { makeState, type StorePaths, storePaths } from "./store.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
 
@@ -64,13 +64,13 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       layers.push({ diffId, changes, fresh: stream !== undefined });
     },
     tree,
-    commit: (digest, config) => repository.commit(tree(), digest, secondsOf(config.created)),
+    commit: (digest, config) => stageCommit(repository, tree(), digest, secondsOf(config.created)),
     publish(image, manifestBytes, configBytes) {
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
         repository.publish();
         for (const layer of layers) if (layer.fresh) writeChangeList(own.images, layer.diffId, layer.changes);
-        repository.writeRef(imageRef(image.digest), image.commit);
+        writeRef(repository, imageRef(image.digest), image.commit);
         writeImage(own.images, image, manifestBytes, configBytes);
       });
     },

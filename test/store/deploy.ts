@@ -1,7 +1,7 @@
 import { foldLayers } from "../../src/layer/apply.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
 import { checkout } from "../../src/store/checkout.ts";
-import { openRepository, type Repository } from "../../src/store/repository.ts";
+import { openRepository, type Repository, stageCommit, writeRef } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
 
 const limits = { entries: 1_000_000, fileSize: 2 ** 34 };
@@ -23,9 +23,9 @@ export async function deploy(tars: readonly Buffer[], repository: string, direct
   const layers: (readonly LayerChange[])[] = [];
   for (const tar of tars) layers.push(await unpackBytes(opened, tar));
   const tree = foldLayers(layers);
-  const commit = opened.commit(tree, "test", 0);
+  const commit = stageCommit(opened, tree, "test", 0);
   opened.publish();
-  opened.writeRef("keelson/image/test", commit);
+  writeRef(opened, "keelson/image/test", commit);
   checkout(opened, tree, directory);
   return opened;
 }

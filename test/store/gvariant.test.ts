@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { foldLayers } from "../../src/layer/apply.ts";
-import { openRepository } from "../../src/store/repository.ts";
+import { openRepository, stageCommit } from "../../src/store/repository.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 import { unpackBytes } from "./deploy.ts";
 
@@ -58,7 +58,7 @@ describe("the objects of a tree", () => {
     runProgram("tar", ["--xattrs", "--xattrs-include=*", "--format=pax", "-C", source, "-cf", archive, "."]);
     const ours = openRepository(join(scratch, "ours"));
     const tree = foldLayers([await unpackBytes(ours, readFileSync(archive))]);
-    const name = ours.commit(tree, "café", 1_700_000_000);
+    const name = stageCommit(ours, tree, "café", 1_700_000_000);
     ours.publish();
     expect(objectsOf(ours.path)).toBe(objectsOf(theirs));
     expect(name).toBe(commit);

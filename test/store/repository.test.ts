@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { foldLayers } from "../../src/layer/apply.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
 import { checkout } from "../../src/store/checkout.ts";
-import { openRepository, type Repository } from "../../src/store/repository.ts";
+import { openRepository, type Repository, stageCommit, writeRef } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
@@ -75,9 +75,9 @@ describe("the repository", () => {
     const repository = openRepository(join(scratch, "repo"));
     const changes = await unpackDirectory(repository, source, join(scratch, "layer.tar"));
     const tree = foldLayers([changes]);
-    const commit = repository.commit(tree, "a subject", 1_700_000_000);
+    const commit = stageCommit(repository, tree, "a subject", 1_700_000_000);
     repository.publish();
-    repository.writeRef("keelson/image/test", commit);
+    writeRef(repository, "keelson/image/test", commit);
     expect(runProgram("ostree", ["fsck", `--repo=${repository.path}`])).toContain("no errors found");
     const listed = runProgram("ostree", ["ls", "-R", `--repo=${repository.path}`, "keelson/image/test"]);
     expect(listed).toContain("/usr/bin/setuid");
