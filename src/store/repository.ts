@@ -47,16 +47,13 @@ export function openRepository(path: string): Repository {
   const staging = join(path, "tmp", "staging");
   rmSync(staging, { recursive: true, force: true });
   const published = join(path, "objects");
-  const known = new Set<string>();
+  const isPublished = publishedObjects(published);
   const staged = new Set<string>();
   let scratch = 0;
 
   function has(name: ObjectName, kind: ObjectKind): boolean {
     const object = objectPath(name, kind);
-    if (staged.has(object) || known.has(object)) return true;
-    if (lstatSync(join(published, object), { throwIfNoEntry: false }) === undefined) return false;
-    known.add(object);
-    return true;
+    return staged.has(object) || isPublished(object);
   }
 
   function stagePath(name: ObjectName, kind: ObjectKind): string {
@@ -65,6 +62,11 @@ export function openRepository(path: string): Repository {
     mkdirSync(join(staging, name.slice(0, 2)), { recursive: true, mode: 0o700 });
     staged.add(object);
     return join(staging, object);
+  }
+
+  function clear(): void {
+    staged.clear();
+    rmSync(staging, { recursive: true, force: true });
   }
 
   return {
@@ -83,14 +85,18 @@ export function openRepository(path: string): Repository {
     },
     publish() {
       if (staged.size > 0) publishObjects(staging, published, staged);
-      for (const object of staged) known.add(object);
-      staged.clear();
-      rmSync(staging, { recursive: true, force: true });
+      clear();
     },
-    discard() {
-      staged.clear();
-      rmSync(staging, { recursive: true, force: true });
-    },
+    discard: clear,
+  };
+}
+
+/** Tells whether an object is there; one that is stays, as long as one writer has the lock. */
+function publishedObjects(directory: string): (object: string) => boolean {
+  const known = new Set<string>();
+  return (object) => {
+    if (!known.has(object) && lstatSync(join(directory, object), { throwIfNoEntry: false })) known.add(object);
+    return known.has(object);
   };
 }
 

@@ -1,49 +1,19 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bootMachine, type Machine } from "../bed/nspawn.ts";
+import type { Machine } from "../bed/nspawn.ts";
+import { bootSystemd, type SystemdMachine, shell, sleeping, units } from "./systemd-machine.ts";
 
-const repository = resolve(import.meta.dirname, "../..");
-const units = "/etc/systemd/system";
-
+let host: SystemdMachine;
 let machine: Machine;
 beforeAll(async () => {
-  machine = await bootMachine({ shared: [repository] });
+  ({ machine } = host = await bootSystemd());
 });
 afterAll(() => machine?.stop());
 
-/** Makes the calls inside the machine, in one process and over one connection. */
-async function calls(...list: readonly unknown[]): Promise<readonly unknown[]> {
-  const output = await machine.ok([process.execPath, join(repository, "test/bed/systemd-calls.ts")], {
-    input: JSON.stringify(list),
-  });
-  const { running, answers } = JSON.parse(output) as {
-    readonly running: boolean;
-    readonly answers: readonly unknown[];
-  };
-  expect(running).toBe(true);
-  return answers;
-}
-
-async function put(path: string, text: string): Promise<void> {
-  await machine.ok(["tee", path], { input: text });
-}
-
-const putUnit = (unit: string, service: string, install = ""): Promise<void> =>
-  put(`${units}/${unit}`, `[Service]\n${service}\n[Install]\n${install}\n`);
-
-/** A shell script of one line as the whole of a service. */
-const shell = (script: string): string => `ExecStart=/bin/sh -c '${script}'`;
-const sleeping = "ExecStart=/bin/sleep infinity";
-
-const stateOf = async (unit: string): Promise<Record<string, unknown>> => {
-  const [states] = (await calls(["states", [unit]])) as [Record<string, Record<string, unknown>>];
-  return states[unit] ?? {};
-};
-
 describe("a running systemd", () => {
   it("enables with the links that systemctl makes, shows them, and disables", async () => {
-    await putUnit(
+    await host.putUnit(
       "linked.service",
       sleeping,
       "WantedBy=multi-user.target\nRequiredBy=other.service\nAlias=alias.service",
@@ -51,7 +21,11 @@ describe("a running systemd", () => {
     await machine.ok(["cp", "-a", `${units}/linked.service`, `${units}/twin.service`]);
     await machine.ok(["sed", "-i", "s/alias/twin-alias/", `${units}/twin.service`]);
     await machine.ok(["systemctl", "enable", "twin.service"]);
-    const [enabled, , states] = await calls(["enable", "linked.service"], ["reload"], ["states", ["linked.service"]]);
+    const [enabled, , states] = await host.calls(
+      ["enable", "linked.service"],
+      ["reload"],
+      ["states", ["linked.service"]],
+    );
     const link = (path: string, name: string): object => ({
       path: `${units}/${path}`,
       target: `${units}/${name}.service`,
@@ -74,7 +48,7 @@ describe("a running systemd", () => {
         fragmentPath: `${units}/linked.service`,
       },
     });
-    const [again, removed, none] = await calls(
+    const [again, removed, none] = await host.calls(
       ["enable", "linked.service"],
       ["disable", "linked.service"],
       ["disable", "linked.service"],
@@ -83,15 +57,15 @@ describe("a running systemd", () => {
     expect(removed).toEqual(enabled);
     expect(none).toEqual([]);
     expect((await machine.run(["test", "-e", `${units}/alias.service`])).status).toBe(1);
-    await calls(["reload"]);
-    expect(await stateOf("linked.service")).toMatchObject({ unitFileState: "disabled" });
+    await host.calls(["reload"]);
+    expect(await host.stateOf("linked.service")).toMatchObject({ unitFileState: "disabled" });
   });
 
   it("a start ends when the service says that it is ready", async () => {
     const script = "read -r go </run/gate; touch /run/was-ready; systemd-notify --ready; exec sleep infinity";
-    await putUnit("notify.service", `Type=notify\nNotifyAccess=all\n${shell(script)}`);
+    await host.putUnit("notify.service", `Type=notify\nNotifyAccess=all\n${shell(script)}`);
     await machine.ok(["mkfifo", "/run/gate"]);
-    const started = calls(["reload"], ["start", "notify.service"], ["states", ["notify.service"]]);
+    const started = host.calls(["reload"], ["start", "notify.service"], ["states", ["notify.service"]]);
     await machine.ok(["sh", "-c", "echo go >/run/gate"]);
     const [, start, states] = await started;
     expect(start).toBe("ok");
@@ -108,9 +82,9 @@ describe("a running systemd", () => {
       "$",
       "$$$$",
     );
-    await putUnit("broken.service", `Type=notify\n${shell(lines)}`);
-    await putUnit("other-run.service", `Type=oneshot\n${shell("echo not this one")}`);
-    const [, , failure] = await calls(["reload"], ["start", "other-run.service"], ["start", "broken.service"]);
+    await host.putUnit("broken.service", `Type=notify\n${shell(lines)}`);
+    await host.putUnit("other-run.service", `Type=oneshot\n${shell("echo not this one")}`);
+    const [, , failure] = await host.calls(["reload"], ["start", "other-run.service"], ["start", "broken.service"]);
     const { code, message } = failure as { readonly code: string; readonly message: string };
     expect(code).toBe("E_START");
     expect(message).toContain(
@@ -124,8 +98,8 @@ describe("a running systemd", () => {
   });
 
   it("the lines of a failed start are those of this start alone", async () => {
-    await putUnit("twice.service", `Type=notify\n${shell("echo run $INVOCATION_ID; exit 1".replace("$", "$$"))}`);
-    const [, first, second] = (await calls(
+    await host.putUnit("twice.service", `Type=notify\n${shell("echo run $INVOCATION_ID; exit 1".replace("$", "$$"))}`);
+    const [, first, second] = (await host.calls(
       ["reload"],
       ["start", "twice.service"],
       ["start", "twice.service"],
@@ -136,14 +110,14 @@ describe("a running systemd", () => {
   });
 
   it("a start that takes too long is E_START with the result timeout", async () => {
-    await putUnit("slow.service", `Type=notify\nTimeoutStartSec=300ms\n${sleeping}`);
-    const [, failure] = await calls(["reload"], ["start", "slow.service"]);
+    await host.putUnit("slow.service", `Type=notify\nTimeoutStartSec=300ms\n${sleeping}`);
+    const [, failure] = await host.calls(["reload"], ["start", "slow.service"]);
     expect(failure).toMatchObject({ code: "E_START", message: expect.stringContaining("result timeout") });
   });
 
   it("what systemd refuses is E_SYSTEMD in its own words", async () => {
     await machine.ok(["ln", "-s", "/dev/null", `${units}/masked.service`]);
-    const [, unknown, masked, enabling] = await calls(
+    const [, unknown, masked, enabling] = await host.calls(
       ["reload"],
       ["start", "none.service"],
       ["start", "masked.service"],
@@ -155,18 +129,18 @@ describe("a running systemd", () => {
   });
 
   it("jobs that are over before systemd's reply are not waited for", async () => {
-    await putUnit("quick@.service", "Type=oneshot\nExecStart=/bin/true");
+    await host.putUnit("quick@.service", "Type=oneshot\nExecStart=/bin/true");
     const starts = Array.from({ length: 20 }, (_each, index) => ["start", `quick@${index}.service`]);
-    const [, ...results] = await calls(["reload"], starts, ...starts);
+    const [, ...results] = await host.calls(["reload"], starts, ...starts);
     expect(results).toEqual(Array.from({ length: 40 }, () => "ok"));
   });
 
   it("a stop ends when the service is gone, and has nothing to do where none runs", async () => {
-    await putUnit(
+    await host.putUnit(
       "stopped.service",
       `KillMode=mixed\n${shell('trap "sleep 0.3; exit 0" TERM; sleep infinity & wait; wait')}`,
     );
-    const answers = await calls(
+    const answers = await host.calls(
       ...[["reload"], ["start", "stopped.service"], ["states", ["stopped.service"]], ["stop", "stopped.service"]],
       ...[
         ["states", ["stopped.service"]],
@@ -182,8 +156,8 @@ describe("a running systemd", () => {
   });
 
   it("a failure is forgotten when asked", async () => {
-    await putUnit("failing.service", `Type=notify\n${shell("exit 4")}`);
-    const answers = await calls(
+    await host.putUnit("failing.service", `Type=notify\n${shell("exit 4")}`);
+    const answers = await host.calls(
       ...[["reload"], ["start", "failing.service"], ["states", ["failing.service"]]],
       ...[
         ["resetFailed", "failing.service"],
@@ -198,59 +172,59 @@ describe("a running systemd", () => {
 
   it("tells the states of many units at once, unknown ones too", async () => {
     const many = Array.from({ length: 60 }, (_each, index) => `none-${index}.service`);
-    const [states] = (await calls(["states", [...many, "dbus.service", "basic.target"]])) as [
+    const [states] = (await host.calls(["states", [...many, "dbus.service", "basic.target"]])) as [
       Record<string, Record<string, unknown>>,
     ];
     expect(Object.keys(states)).toEqual([...many, "dbus.service", "basic.target"]);
     expect(states["none-7.service"]).toMatchObject({ loadState: "not-found", activeState: "inactive", mainPid: 0 });
     expect(states["dbus.service"]).toMatchObject({ loadState: "loaded", activeState: "active", subState: "running" });
     expect(states["basic.target"]).toMatchObject({ activeState: "active", mainPid: 0 });
-    expect(await calls(["states", []])).toEqual([{}]);
+    expect(await host.calls(["states", []])).toEqual([{}]);
   });
 
   it("notices a unit file that systemd has not read again", async () => {
-    await putUnit("edited.service", sleeping);
-    await calls(["reload"], ["start", "edited.service"]);
-    await putUnit("edited.service", `${sleeping}\nRestart=always`);
-    expect(await stateOf("edited.service")).toMatchObject({ needsReload: true });
-    await calls(["reload"]);
-    expect(await stateOf("edited.service")).toMatchObject({ needsReload: false });
+    await host.putUnit("edited.service", sleeping);
+    await host.calls(["reload"], ["start", "edited.service"]);
+    await host.putUnit("edited.service", `${sleeping}\nRestart=always`);
+    expect(await host.stateOf("edited.service")).toMatchObject({ needsReload: true });
+    await host.calls(["reload"]);
+    expect(await host.stateOf("edited.service")).toMatchObject({ needsReload: false });
   });
 
   it("counts automatic restarts", async () => {
-    await putUnit(
+    await host.putUnit(
       "again.service",
       `Restart=on-failure\nRestartSec=0\n${shell("test -e /run/again || { touch /run/again; exit 1; }; mkfifo /run/up; read -r x </run/up; exec sleep infinity")}`,
     );
-    await calls(["reload"], ["start", "again.service"]);
+    await host.calls(["reload"], ["start", "again.service"]);
     await machine.ok(["sh", "-c", "until test -p /run/up; do sleep 0.02; done; echo x >/run/up"]);
-    expect(await stateOf("again.service")).toMatchObject({ activeState: "active", restarts: 1 });
+    expect(await host.stateOf("again.service")).toMatchObject({ activeState: "active", restarts: 1 });
   });
 
   it("makes and removes what tmpfiles.d declares, and reports what it complains of", async () => {
-    await put("/etc/tmpfiles.d/keelson-x.conf", "d /run/made 0700 0 0 -\nR! /run/nothing\nr /run/made/file\n");
-    const [made] = await calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-x.conf"]);
+    await host.put("/etc/tmpfiles.d/keelson-x.conf", "d /run/made 0700 0 0 -\nR! /run/nothing\nr /run/made/file\n");
+    const [made] = await host.calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-x.conf"]);
     expect(made).toBe("ok");
     expect(await machine.ok(["stat", "-c", "%a", "/run/made"])).toBe("700\n");
     await machine.ok(["touch", "/run/made/file"]);
-    expect(await calls(["tmpfiles", "remove", "/etc/tmpfiles.d/keelson-x.conf"])).toEqual(["ok"]);
+    expect(await host.calls(["tmpfiles", "remove", "/etc/tmpfiles.d/keelson-x.conf"])).toEqual(["ok"]);
     expect((await machine.run(["test", "-e", "/run/made/file"])).status).toBe(1);
-    await put("/etc/tmpfiles.d/keelson-bad.conf", "Q_Q /run/x\n");
-    const [failure] = await calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-bad.conf"]);
+    await host.put("/etc/tmpfiles.d/keelson-bad.conf", "Q_Q /run/x\n");
+    const [failure] = await host.calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-bad.conf"]);
     expect(failure).toMatchObject({ code: "E_SYSTEMD", message: expect.stringContaining("keelson-bad.conf") });
     await machine.ok(["rm", "/etc/tmpfiles.d/keelson-bad.conf"]);
   });
 
   it("says what is missing when there is no system bus", async () => {
-    const [failure] = await withoutBus(() => calls(["reload"]));
+    const [failure] = await withoutBus(() => host.calls(["reload"]));
     expect(failure).toMatchObject({ code: "E_SYSTEMD", hint: expect.stringContaining("dbus") });
   });
 
   it("an enabled service runs after a reboot, and the disk holds nothing of ours beside what was written", async () => {
-    await putUnit("boots.service", sleeping, "WantedBy=multi-user.target");
-    await calls(["enable", "boots.service"]);
+    await host.putUnit("boots.service", sleeping, "WantedBy=multi-user.target");
+    await host.calls(["enable", "boots.service"]);
     await machine.reboot();
-    expect(await stateOf("boots.service")).toMatchObject({ activeState: "active", restarts: 0 });
+    expect(await host.stateOf("boots.service")).toMatchObject({ activeState: "active", restarts: 0 });
     const written = join(machine.upper, units);
     expect(readlinkSync(join(written, "multi-user.target.wants/boots.service"))).toBe(`${units}/boots.service`);
     expect(lstatSync(join(written, "boots.service")).isFile()).toBe(true);
@@ -261,7 +235,7 @@ describe("a running systemd", () => {
   it("comes up again after the plug was pulled", async () => {
     await machine.kill();
     await machine.start();
-    expect(await stateOf("boots.service")).toMatchObject({ activeState: "active" });
+    expect(await host.stateOf("boots.service")).toMatchObject({ activeState: "active" });
   });
 });
 
