@@ -42,7 +42,9 @@ export async function builtExamples(): Promise<Readonly<Record<ExampleName, Buil
 async function sourceHash(): Promise<string> {
   const hash = createHash("sha256");
   const files = await readdir(examples, { recursive: true, withFileTypes: true });
-  const paths = files.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const paths = files
+    .filter((entry) => entry.isFile() && entry.parentPath !== join(examples, "demo"))
+    .map((entry) => join(entry.parentPath, entry.name));
   for (const path of paths.sort()) {
     const content = await readFile(path);
     hash.update(`${relative(examples, path)}\0${content.length}\0`).update(content);

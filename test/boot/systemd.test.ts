@@ -6,9 +6,7 @@ import { bootSystemd, type SystemdMachine, shell, sleeping, units } from "./syst
 
 let host: SystemdMachine;
 let machine: Machine;
-beforeAll(async () => {
-  ({ machine } = host = await bootSystemd());
-});
+beforeAll(async () => void ({ machine } = host = await bootSystemd()));
 afterAll(() => machine?.stop());
 
 describe("a running systemd", () => {
