@@ -1,13 +1,13 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Machine } from "../bed/nspawn.ts";
 import { bootSystemd, type SystemdMachine, shell, sleeping, units } from "./systemd-machine.ts";
 
 let host: SystemdMachine;
-let machine: Machine;
-beforeAll(async () => void ({ machine } = host = await bootSystemd()));
-afterAll(() => machine?.stop());
+beforeAll(async () => {
+  host = await bootSystemd();
+});
+afterAll(() => host?.machine.stop());
 
 describe("a running systemd", () => {
   it("enables with the links that systemctl makes, shows them, and disables", async () => {
@@ -16,9 +16,9 @@ describe("a running systemd", () => {
       sleeping,
       "WantedBy=multi-user.target\nRequiredBy=other.service\nAlias=alias.service",
     );
-    await machine.ok(["cp", "-a", `${units}/linked.service`, `${units}/twin.service`]);
-    await machine.ok(["sed", "-i", "s/alias/twin-alias/", `${units}/twin.service`]);
-    await machine.ok(["systemctl", "enable", "twin.service"]);
+    await host.machine.ok(["cp", "-a", `${units}/linked.service`, `${units}/twin.service`]);
+    await host.machine.ok(["sed", "-i", "s/alias/twin-alias/", `${units}/twin.service`]);
+    await host.machine.ok(["systemctl", "enable", "twin.service"]);
     const [enabled, , states] = await host.calls(
       ["enable", "linked.service"],
       ["reload"],
@@ -34,9 +34,9 @@ describe("a running systemd", () => {
       link("other.service.requires/linked.service", "linked"),
     ]);
     for (const { path, target } of enabled as readonly { readonly path: string; readonly target: string }[]) {
-      expect(await machine.ok(["readlink", path])).toBe(`${target}\n`);
+      expect(await host.machine.ok(["readlink", path])).toBe(`${target}\n`);
       const twin = path.replace("alias", "twin-alias").replace("linked", "twin");
-      expect(await machine.ok(["readlink", twin])).toBe(`${units}/twin.service\n`);
+      expect(await host.machine.ok(["readlink", twin])).toBe(`${units}/twin.service\n`);
     }
     expect(states).toMatchObject({
       "linked.service": {
@@ -54,7 +54,7 @@ describe("a running systemd", () => {
     expect(again).toEqual(enabled);
     expect(removed).toEqual(enabled);
     expect(none).toEqual([]);
-    expect((await machine.run(["test", "-e", `${units}/alias.service`])).status).toBe(1);
+    expect((await host.machine.run(["test", "-e", `${units}/alias.service`])).status).toBe(1);
     await host.calls(["reload"]);
     expect(await host.stateOf("linked.service")).toMatchObject({ unitFileState: "disabled" });
   });
@@ -62,16 +62,16 @@ describe("a running systemd", () => {
   it("a start ends when the service says that it is ready", async () => {
     const script = "read -r go </run/gate; touch /run/was-ready; systemd-notify --ready; exec sleep infinity";
     await host.putUnit("notify.service", `Type=notify\nNotifyAccess=all\n${shell(script)}`);
-    await machine.ok(["mkfifo", "/run/gate"]);
+    await host.machine.ok(["mkfifo", "/run/gate"]);
     const started = host.calls(["reload"], ["start", "notify.service"], ["states", ["notify.service"]]);
-    await machine.ok(["sh", "-c", "echo go >/run/gate"]);
+    await host.machine.ok(["sh", "-c", "echo go >/run/gate"]);
     const [, start, states] = await started;
     expect(start).toBe("ok");
-    await machine.ok(["test", "-e", "/run/was-ready"]);
+    await host.machine.ok(["test", "-e", "/run/was-ready"]);
     expect(states).toMatchObject({
       "notify.service": { activeState: "active", subState: "running", result: "success" },
     });
-    const pid = (await machine.ok(["systemctl", "show", "-P", "MainPID", "notify.service"])).trim();
+    const pid = (await host.machine.ok(["systemctl", "show", "-P", "MainPID", "notify.service"])).trim();
     expect((states as Record<string, { readonly mainPid: number }>)["notify.service"]?.mainPid).toBe(Number(pid));
   });
 
@@ -114,7 +114,7 @@ describe("a running systemd", () => {
   });
 
   it("what systemd refuses is E_SYSTEMD in its own words", async () => {
-    await machine.ok(["ln", "-s", "/dev/null", `${units}/masked.service`]);
+    await host.machine.ok(["ln", "-s", "/dev/null", `${units}/masked.service`]);
     const [, unknown, masked, enabling] = await host.calls(
       ["reload"],
       ["start", "none.service"],
@@ -195,7 +195,7 @@ describe("a running systemd", () => {
       `Restart=on-failure\nRestartSec=0\n${shell("test -e /run/again || { touch /run/again; exit 1; }; mkfifo /run/up; read -r x </run/up; exec sleep infinity")}`,
     );
     await host.calls(["reload"], ["start", "again.service"]);
-    await machine.ok(["sh", "-c", "until test -p /run/up; do sleep 0.02; done; echo x >/run/up"]);
+    await host.machine.ok(["sh", "-c", "until test -p /run/up; do sleep 0.02; done; echo x >/run/up"]);
     expect(await host.stateOf("again.service")).toMatchObject({ activeState: "active", restarts: 1 });
   });
 
@@ -203,14 +203,14 @@ describe("a running systemd", () => {
     await host.put("/etc/tmpfiles.d/keelson-x.conf", "d /run/made 0700 0 0 -\nR! /run/nothing\nr /run/made/file\n");
     const [made] = await host.calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-x.conf"]);
     expect(made).toBe("ok");
-    expect(await machine.ok(["stat", "-c", "%a", "/run/made"])).toBe("700\n");
-    await machine.ok(["touch", "/run/made/file"]);
+    expect(await host.machine.ok(["stat", "-c", "%a", "/run/made"])).toBe("700\n");
+    await host.machine.ok(["touch", "/run/made/file"]);
     expect(await host.calls(["tmpfiles", "remove", "/etc/tmpfiles.d/keelson-x.conf"])).toEqual(["ok"]);
-    expect((await machine.run(["test", "-e", "/run/made/file"])).status).toBe(1);
+    expect((await host.machine.run(["test", "-e", "/run/made/file"])).status).toBe(1);
     await host.put("/etc/tmpfiles.d/keelson-bad.conf", "Q_Q /run/x\n");
     const [failure] = await host.calls(["tmpfiles", "create", "/etc/tmpfiles.d/keelson-bad.conf"]);
     expect(failure).toMatchObject({ code: "E_SYSTEMD", message: expect.stringContaining("keelson-bad.conf") });
-    await machine.ok(["rm", "/etc/tmpfiles.d/keelson-bad.conf"]);
+    await host.machine.ok(["rm", "/etc/tmpfiles.d/keelson-bad.conf"]);
   });
 
   it("says what is missing when there is no system bus", async () => {
@@ -221,28 +221,28 @@ describe("a running systemd", () => {
   it("an enabled service runs after a reboot, and the disk holds nothing of ours beside what was written", async () => {
     await host.putUnit("boots.service", sleeping, "WantedBy=multi-user.target");
     await host.calls(["enable", "boots.service"]);
-    await machine.reboot();
+    await host.machine.reboot();
     expect(await host.stateOf("boots.service")).toMatchObject({ activeState: "active", restarts: 0 });
-    const written = join(machine.upper, units);
+    const written = join(host.machine.upper, units);
     expect(readlinkSync(join(written, "multi-user.target.wants/boots.service"))).toBe(`${units}/boots.service`);
     expect(lstatSync(join(written, "boots.service")).isFile()).toBe(true);
-    expect(existsSync(join(machine.upper, "usr"))).toBe(false);
+    expect(existsSync(join(host.machine.upper, "usr"))).toBe(false);
     expect(readdirSync(join(written, "multi-user.target.wants"))).toEqual(["boots.service", "twin.service"]);
   });
 
   it("comes up again after the plug was pulled", async () => {
-    await machine.kill();
-    await machine.start();
+    await host.machine.kill();
+    await host.machine.start();
     expect(await host.stateOf("boots.service")).toMatchObject({ activeState: "active" });
   });
 });
 
 /** The socket goes away under a name of its own: stopping dbus itself would take other services along. */
 async function withoutBus<T>(body: () => Promise<T>): Promise<T> {
-  await machine.ok(["mv", "/run/dbus/system_bus_socket", "/run/dbus/away"]);
+  await host.machine.ok(["mv", "/run/dbus/system_bus_socket", "/run/dbus/away"]);
   try {
     return await body();
   } finally {
-    await machine.ok(["mv", "/run/dbus/away", "/run/dbus/system_bus_socket"]);
+    await host.machine.ok(["mv", "/run/dbus/away", "/run/dbus/system_bus_socket"]);
   }
 }
