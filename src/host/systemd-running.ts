@@ -50,13 +50,23 @@ async function namesTogether(unit: string): Promise<readonly string[]> {
 
 async function start(bus: Bus, unit: string): Promise<void> {
   const begun = Date.now();
-  const result = await bus.runJob("StartUnit", unit);
+  const result = await bus.runJob("StartUnit", unit).catch((error: unknown) => {
+    if (!(error instanceof KeelsonError)) throw error;
+    throw new KeelsonError("E_START", `${unit} did not start: ${error.message}`, {
+      hint: startHint(unit),
+      cause: error,
+    });
+  });
   if (result === "done") return;
   const state = await readState(bus, unit);
   const lines = await lastLines(unit, begun);
   throw new KeelsonError("E_START", [`${unit} did not start: ${reasonOf(result, state)}`, ...lines].join("\n"), {
-    hint: `It is installed: mend the cause, then systemctl start ${unit}; journalctl -u ${unit} shows more.`,
+    hint: startHint(unit),
   });
+}
+
+function startHint(unit: string): string {
+  return `It is installed: mend the cause, then systemctl start ${unit}; journalctl -u ${unit} shows more.`;
 }
 
 async function stop(bus: Bus, unit: string): Promise<void> {

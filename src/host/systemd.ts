@@ -18,7 +18,7 @@ export interface Systemd {
   disable(unit: string): Promise<readonly DeployedLink[]>;
   /**
    * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of
-   * this start; E_SYSTEMD when systemd does not take the job.
+   * this start, or systemd's words when it does not take the job.
    */
   start(unit: string): Promise<void>;
   /** Stops and waits for the job, E_STOP likewise; a unit that is not there or inactive is left alone. */

@@ -163,6 +163,8 @@ function serviceLines(
       ["KillMode", "mixed"],
     ]),
   );
+  // Else the journal would name the shell that starts the runtime.
+  lines.push(...missing(own, "Service", [["SyslogIdentifier", places.name]]));
   if (places.stopSignal !== "SIGTERM") lines.push(...missing(own, "Service", [["KillSignal", places.stopSignal]]));
   if (!allValues(own, "Service", "SuccessExitStatus").some((value) => /\b143\b/.test(value)))
     lines.push("SuccessExitStatus=143");

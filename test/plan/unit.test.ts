@@ -91,6 +91,7 @@ describe("the unit", () => {
       "Type=forking",
       "PIDFile=/run/container-etcd.pid",
       "Delegate=yes",
+      "SyslogIdentifier=etcd",
       "ExecStartPre=-/usr/sbin/runc delete -f etcd",
       "ExecStopPost=-/usr/sbin/runc delete -f etcd",
       "",
