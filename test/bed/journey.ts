@@ -60,8 +60,7 @@ export interface Answer {
 export async function makeHost(parent = tmpdir()): Promise<Host> {
   const root = await mkdtemp(join(parent, "keelson-host-"));
   onTestFinished(async () => {
-    await checkStore(root);
-    await rm(root, { recursive: true, force: true });
+    await checkStore(root).finally(() => rm(root, { recursive: true, force: true }));
   });
   await chmod(root, 0o755);
   for (const directory of ["etc", "usr/sbin", "var/lib"]) await mkdir(join(root, directory), { recursive: true });
