@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { parseTime } from "./contract/health.ts";
 import { KeelsonError } from "./errors.ts";
 import type { World } from "./world.ts";
 
@@ -58,6 +59,7 @@ export function commandLine(version: string, open: OpenWorld): Command {
   };
   addInstall(program, act);
   addUninstall(program, act);
+  addUpdate(program, act);
   addImages(program, act);
   addLists(program, act);
   return program;
@@ -132,6 +134,102 @@ function addUninstall(program: Command, act: Act): void {
       act(async (world: World) => {
         const { recover } = await import("./commands/recover.ts");
         await recover(world);
+      }),
+    );
+}
+
+interface UpdateOptions {
+  readonly all?: boolean;
+  readonly rebase?: string;
+  readonly set: readonly string[];
+  readonly unset: readonly string[];
+  readonly start: boolean;
+  readonly restart: boolean;
+  readonly soak: number;
+  readonly offline: boolean;
+  readonly dryRun: boolean;
+  readonly tlsVerify: boolean;
+}
+
+const soak = (): Option =>
+  new Option("--soak <time>", "how long the new deployment has to stay healthy: 500ms, 10s, 1m")
+    .default(10_000, "10s")
+    .argParser((text) => {
+      const time = parseTime(text);
+      if (time !== undefined) return time;
+      throw new KeelsonError("E_USAGE", `--soak is ${text}, which is no time`, {
+        hint: "Write --soak 500ms, 10s or 1m.",
+      });
+    });
+
+const generation = (text: string): number => {
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new KeelsonError("E_USAGE", `${text} is not the number of a generation`, {
+    hint: "keelson history NAME lists them.",
+  });
+};
+
+function addUpdate(program: Command, act: Act): void {
+  program
+    .command("update [name]")
+    .description("bring a container to what its image is now; what does not prove healthy is taken back")
+    .option("--all", "every container, one after the other")
+    .option("--rebase <image>", "go over to another image, values kept")
+    .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
+    .option("--unset <name>", "give a variable its default again; may be repeated", collect, [])
+    .option("--start", "start the service though it was not running", false)
+    .option("--no-restart", "do not restart what runs; its next start has the new deployment")
+    .addOption(soak())
+    .option("--offline", "take the image as the store has it", false)
+    .option("--dry-run", "print what would be changed; exit status 10 when there is something", false)
+    .addOption(tlsVerify())
+    .action(
+      act(async (world: World, name: string | undefined, options: UpdateOptions) => {
+        if (
+          (name === undefined) !== (options.all === true) ||
+          (options.all && (options.rebase || options.set.length > 0 || options.unset.length > 0))
+        ) {
+          throw new KeelsonError("E_USAGE", "update wants either a name or --all alone", {
+            hint: "keelson update --help",
+          });
+        }
+        const { update } = await import("./commands/update.ts");
+        return update(world, { name, ...options });
+      }),
+    );
+  program
+    .command("rollback <name>")
+    .description("go back to an earlier deployment of a container")
+    .addOption(
+      new Option("--to <n>", "the generation to go to; default: the last good one before the current").argParser(
+        generation,
+      ),
+    )
+    .addOption(soak())
+    .option("--dry-run", "print what would be changed; exit status 10 when there is something", false)
+    .action(
+      act(async (world: World, name: string, options: { to?: number; soak: number; dryRun: boolean }) => {
+        const { rollback } = await import("./commands/rollback.ts");
+        return rollback(world, { name, ...options });
+      }),
+    );
+  program
+    .command("history <name>")
+    .description("list the deployments of a container; * is the current one, ! a pinned one")
+    .action(
+      act(async (world: World, name: string) => {
+        const { history } = await import("./commands/history.ts");
+        await history(world, name);
+      }),
+    );
+  program
+    .command("pin <name> <n>")
+    .description("keep a deployment however many there are")
+    .option("--remove", "let it go again", false)
+    .action(
+      act(async (world: World, name: string, number: string, options: { remove: boolean }) => {
+        const { pin } = await import("./commands/history.ts");
+        await pin(world, name, generation(number), !options.remove);
       }),
     );
 }

@@ -15,6 +15,8 @@ export interface Settings {
   readonly layerSize: number;
   /** Entries that one layer may have. */
   readonly layerEntries: number;
+  /** Deployments of a container that are kept, the current one among them. */
+  readonly keep: number;
   /** Certificates to trust beside the system's, as paths of PEM files. */
   readonly caFiles: readonly string[];
 }
@@ -30,6 +32,7 @@ export const settingKeys = {
     meaning: "whether a registry must be who its certificate says; false also allows plain HTTP",
   },
   auth_file: { default: "", meaning: "a file with registry credentials, asked before the usual ones" },
+  keep: { default: "3", meaning: "deployments of a container that are kept, the current one among them" },
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
   layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
@@ -72,6 +75,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     authFiles: authFiles(text("auth_file"), environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
+    keep: count("keep"),
     caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),
   };
 }

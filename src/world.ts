@@ -6,6 +6,7 @@ import { KeelsonError } from "./errors.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
+import { watchUnit } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Output } from "./output.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
@@ -56,6 +57,7 @@ export function transactionHost(world: World): TransactionHost {
     journal: `${stateDirectory}/journal/transaction`,
     deployments: `${stateDirectory}/deployments`,
     repository: `${stateDirectory}/repo`,
+    watch: (change) => watchUnit(change, systemd, world.signal),
   };
 }
 

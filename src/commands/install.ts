@@ -15,7 +15,9 @@ import { transactionHost, type World } from "../world.ts";
 import { announce, factsOf, type ProposalRequest, propose, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
 
-export interface InstallRequest extends ProposalRequest, PullRequest {
+export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
+  readonly set: readonly string[];
+  readonly start: boolean;
   readonly name?: string | undefined;
   readonly dryRun: boolean;
 }
@@ -95,7 +97,7 @@ async function proposeSwitch(
   name: string,
   image: ImageAtHand,
 ): Promise<Proposal> {
-  const deployment = await propose(world, request, name, image);
+  const deployment = await propose(world, { ...request, set: parseSet(request.set), uuid: world.uuid() }, name, image);
   const plan = planSwitch(
     undefined,
     deployment,

@@ -1,11 +1,11 @@
 import { type Contract, parseContract } from "../contract/contract.ts";
-import { parseSet } from "../contract/values.ts";
 import { KeelsonError } from "../errors.ts";
-import { nextGeneration } from "../host/deployments.ts";
+import { nextGeneration, readContainer } from "../host/deployments.ts";
 import { openFacts } from "../host/facts.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
 import { findRuntime } from "../host/runtime.ts";
 import { formatPlatform } from "../image/platform.ts";
+import { shownPath } from "../layer/path.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
 import type { Deployment, FileContent } from "../plan/deployment.ts";
 import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
@@ -17,10 +17,12 @@ import type { World } from "../world.ts";
 import type { ImageAtHand } from "./pull.ts";
 
 export interface ProposalRequest {
-  readonly set: readonly string[];
+  /** What the person sets. */
+  readonly set: ReadonlyMap<string, string>;
+  /** The container's UUID, kept over its deployments. */
+  readonly uuid: string;
   readonly runtime?: string | undefined;
   readonly rootfs?: string | undefined;
-  readonly start: boolean;
   readonly enable: boolean;
   readonly keepExisting: boolean;
 }
@@ -28,6 +30,28 @@ export interface ProposalRequest {
 /** The host as planning sees it. */
 export function factsOf(world: World): HostFacts {
   return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
+}
+
+/** The current deployment of `name`. Throws E_NOT_FOUND, E_STORE. */
+export function currentOf(world: World, name: string): Deployment {
+  const container = readContainer(world.paths.deployments, name);
+  if (container?.kind === "installed") return container.deployment;
+  if (container === undefined) {
+    throw new KeelsonError("E_NOT_FOUND", `no container ${shownPath(name)} is installed`, {
+      hint: "keelson list shows what is installed.",
+    });
+  }
+  throw new KeelsonError("E_STORE", `the deployment of ${name} cannot be read: ${container.reason}`, {
+    hint: `Look at ${world.paths.deployments}/${name}; its current link names the deployment.`,
+  });
+}
+
+/** Whether the service of a deployment is up, or on its way up or down. */
+export async function isRunning(world: World, deployment: Deployment): Promise<boolean> {
+  const unit = deployment.service?.unit;
+  if (unit === undefined || !world.systemd.running) return false;
+  const state = (await world.systemd.states([unit])).get(unit);
+  return state !== undefined && !["inactive", "failed"].includes(state.activeState);
 }
 
 /** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */
@@ -61,8 +85,8 @@ export async function propose(
       imageConfig: image.config,
       contract: runsOnce(image) ? withoutHost(contract) : contract,
       writable: runsOnce(image),
-      set: parseSet(request.set),
-      uuid: world.uuid(),
+      set: request.set,
+      uuid: request.uuid,
       runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
       enabled: request.enable,
       keepExisting: request.keepExisting,

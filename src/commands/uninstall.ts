@@ -1,5 +1,3 @@
-import { KeelsonError } from "../errors.ts";
-import { readContainer } from "../host/deployments.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
@@ -7,7 +5,7 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { transactionHost, type World } from "../world.ts";
-import { factsOf } from "./propose.ts";
+import { currentOf, factsOf, isRunning } from "./propose.ts";
 
 export interface UninstallRequest {
   readonly name: string;
@@ -39,24 +37,7 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
   world.output.answer({ name: request.name, ...describePlan(plan) }, [`uninstalled ${request.name}`]);
 }
 
-function currentOf(world: World, name: string): Deployment {
-  const container = readContainer(world.paths.deployments, name);
-  if (container?.kind === "installed") return container.deployment;
-  if (container === undefined) {
-    throw new KeelsonError("E_NOT_FOUND", `no container ${shownPath(name)} is installed`, {
-      hint: "keelson list shows what is installed.",
-    });
-  }
-  throw new KeelsonError("E_STORE", `the deployment of ${name} cannot be read: ${container.reason}`, {
-    hint: `Look at ${world.paths.deployments}/${name}; its current link names the deployment.`,
-  });
-}
-
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
-  const facts = factsOf(world);
-  const unit = deployment.service?.unit;
-  const state =
-    unit === undefined || !world.systemd.running ? undefined : (await world.systemd.states([unit])).get(unit);
-  const running = state !== undefined && !["inactive", "failed"].includes(state.activeState);
-  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, facts);
+  const running = await isRunning(world, deployment);
+  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, factsOf(world));
 }

@@ -1,5 +1,7 @@
 import { printable } from "../errors.ts";
+import type { HealthCheck } from "../image/health.ts";
 import { isObject, type Json, type JsonObject } from "../image/json.ts";
+import { parseHealth } from "./health.ts";
 
 /** The keys of /exports/manifest.json; those the image leaves out have their defaults. */
 export interface ContractManifest {
@@ -12,6 +14,8 @@ export interface ContractManifest {
   readonly installedFilesTemplate: readonly string[];
   readonly noContainerService: boolean;
   readonly useLinks: boolean;
+  /** How to tell that the container is well. */
+  readonly health?: HealthCheck;
 }
 
 /** Nesting that a default value may have. */
@@ -36,6 +40,7 @@ export function parseContractManifest(text: string | undefined, problems: string
   if (version !== undefined && typeof version !== "string" && typeof version !== "number") {
     problem("version is not a string");
   }
+  const health = parseHealth(document.health, problem);
   return {
     ...(typeof version === "string" || typeof version === "number" ? { version: String(version) } : {}),
     defaultValues: defaultValues(document.defaultValues, problem),
@@ -43,6 +48,7 @@ export function parseContractManifest(text: string | undefined, problems: string
     installedFilesTemplate: pathList(document.installedFilesTemplate, problem),
     noContainerService: boolean("noContainerService", false),
     useLinks: boolean("useLinks", true),
+    ...(health === undefined ? {} : { health }),
   };
 }
 

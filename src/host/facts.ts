@@ -6,13 +6,14 @@ import type { HostRoot } from "./root.ts";
 /** What planning asks about the host, looked up when it is asked. `deployments` is a path for system calls. */
 export function openFacts(root: HostRoot, state: string, deployments: string, keelson: string): HostFacts {
   const owners = new Map<string, string>();
+  const foreign = new Map<string, string>();
   const made = new Set<string>();
   const declared: { readonly path: string; readonly name: string }[] = [];
   for (const container of readContainers(deployments)) {
     if (container.kind === "broken") continue;
     const { name, hostFiles, tmpfiles, service, madeDirectories } = container.deployment;
     for (const { path } of [...madeDirectories, ...(tmpfiles?.made ?? [])]) made.add(path);
-    for (const file of hostFiles) if (!file.foreign) owners.set(file.path, name);
+    for (const file of hostFiles) (file.foreign ? foreign : owners).set(file.path, name);
     for (const path of tmpfiles?.declared ?? []) declared.push({ path, name });
     for (const path of [service?.path, tmpfiles?.path]) if (path !== undefined) owners.set(path, name);
   }
@@ -26,6 +27,7 @@ export function openFacts(root: HostRoot, state: string, deployments: string, ke
     madeBefore: (path) => made.has(path),
     declaredElsewhere: (path, name) =>
       declared.some((other) => other.name !== name && `${other.path}/`.startsWith(`${path}/`)),
+    leftAlone: (path, name) => foreign.get(path) === name,
     ownerOf: (path) => owners.get(path),
   };
 }

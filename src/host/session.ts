@@ -1,8 +1,10 @@
+import type { Digest } from "../image/digest.ts";
 import { readImages } from "../store/images.ts";
 import { takeLock } from "../store/lock.ts";
 import { forgetImage, pruneIfMarked } from "../store/prune.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
+import { readGenerations } from "./generations.ts";
 import { sweepOnce } from "./once.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
 
@@ -47,9 +49,14 @@ function sweep(paths: StorePaths): void {
   pruneIfMarked(paths);
   const containers = readContainers(paths.deployments);
   if (containers.every((container) => container.kind === "installed")) {
-    const used = new Set(containers.map((container) => container.deployment.image.digest));
+    const used = new Set(containers.flatMap(({ name }) => digestsOf(paths.deployments, name)));
     for (const image of readImages(paths.images)) {
       if (!image.kept && !used.has(image.digest)) forgetImage(paths, image);
     }
   }
+}
+
+/** The images of every deployment that could be gone back to. */
+function digestsOf(deployments: string, name: string): readonly Digest[] {
+  return readGenerations(deployments, name).flatMap(({ deployment }) => deployment?.image.digest ?? []);
 }

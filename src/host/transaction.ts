@@ -18,6 +18,8 @@ export interface JournalRecord {
 
 export interface TransactionHost extends FilePlaces {
   readonly systemd: Systemd;
+  /** Throws when what was started does not stay up. */
+  watch(change: Extract<HostChange, { kind: "watch" }>): Promise<void>;
   /** A path of the root. */
   readonly journal: string;
 }
@@ -82,7 +84,10 @@ async function takeBack(
 }
 
 async function undo(changes: readonly HostChange[], host: TransactionHost): Promise<void> {
-  for (const change of changes.toReversed()) await applyChange(invertChange(change), host);
+  for (const change of changes.toReversed()) {
+    // There is nothing to take back of having watched.
+    if (change.kind !== "watch") await applyChange(invertChange(change), host);
+  }
   // The unit file goes only after the reload is inverted, so systemd has to be told once more.
   if (changes.some((change) => change.kind === "reload")) await host.systemd.reload();
 }
@@ -104,6 +109,8 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
     case "disable":
       await systemd.disable(change.unit);
       return;
+    case "watch":
+      return host.watch(change);
     case "start":
       return systemd.start(change.unit);
     case "stop":

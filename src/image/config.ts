@@ -1,5 +1,6 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
+import { type HealthCheck, parseHealthcheck } from "./health.ts";
 import { isObject, parseJsonObject } from "./json.ts";
 import { manifestLimit } from "./manifest.ts";
 import type { Platform } from "./platform.ts";
@@ -20,6 +21,7 @@ export interface ImageConfig {
   readonly workingDirectory: string;
   readonly stopSignal?: string;
   readonly volumes: readonly string[];
+  readonly healthcheck?: HealthCheck;
 }
 
 /** Reads an image configuration whose manifest has `layerCount` layers. Throws E_MANIFEST. */
@@ -44,6 +46,7 @@ export function parseImageConfig(bytes: Uint8Array, layerCount: number, name: st
     throw bad(name, `config.${key} is not a list of strings`);
   };
   const stopSignal = text("StopSignal");
+  const healthcheck = parseHealthcheck(config.Healthcheck);
   return {
     platform: typeof variant === "string" && variant !== "" ? { os, architecture, variant } : { os, architecture },
     ...(typeof created === "string" ? { created } : {}),
@@ -55,6 +58,7 @@ export function parseImageConfig(bytes: Uint8Array, layerCount: number, name: st
     user: text("User"),
     workingDirectory: text("WorkingDir"),
     ...(stopSignal === "" ? {} : { stopSignal }),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
     volumes: isObject(config.Volumes) ? Object.keys(config.Volumes).sort() : [],
   };
 }

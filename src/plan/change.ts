@@ -1,3 +1,4 @@
+import type { HealthCheck } from "../image/health.ts";
 import type { DeployedLink, FileContent, MadeDirectory } from "./deployment.ts";
 
 /** One change of the host. The plan is the list of them; the transaction journals, applies and inverts it. */
@@ -14,6 +15,15 @@ export type HostChange =
   | { readonly kind: "reload" }
   | { readonly kind: "enable" | "disable"; readonly unit: string; readonly links: readonly DeployedLink[] }
   | { readonly kind: "start" | "stop"; readonly unit: string }
+  /** The unit has to stay up for `soak` milliseconds, the image's health check passing. */
+  | {
+      readonly kind: "watch";
+      readonly unit: string;
+      readonly name: string;
+      readonly runtime: string;
+      readonly soak: number;
+      readonly health?: HealthCheck;
+    }
   /** systemd-tmpfiles on the file `path`; `made` are the directories it makes that were not there, parents first. */
   | {
       readonly kind: "tmpfiles-create" | "tmpfiles-remove";
@@ -48,6 +58,7 @@ export function invertChange(change: HostChange): HostChange {
     }
     case "reload":
     case "purge":
+    case "watch":
       return change;
     case "enable":
     case "disable":
@@ -77,6 +88,8 @@ export function formatChange(change: HostChange): string {
       return `remove ${change.path}/ and everything in it`;
     case "reload":
       return "systemctl daemon-reload";
+    case "watch":
+      return `watch ${change.unit} for ${change.soak / 1000} s`;
     case "tmpfiles-create":
       return `systemd-tmpfiles --create ${change.path}`;
     case "tmpfiles-remove":

@@ -1,4 +1,5 @@
 import type { Digest } from "../image/digest.ts";
+import type { HealthCheck } from "../image/health.ts";
 import type { Json } from "../image/json.ts";
 import type { ObjectName } from "../layer/change.ts";
 
@@ -50,6 +51,7 @@ export interface DeployedService {
   readonly path: string;
   readonly text: string;
   readonly enabled: boolean;
+  readonly health?: HealthCheck;
   /** What `systemctl enable` makes. */
   readonly links: readonly DeployedLink[];
 }

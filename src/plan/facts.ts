@@ -25,6 +25,8 @@ export interface HostFacts {
   readonly declaredElsewhere: (path: string, name: string) => boolean;
   /** Whether some container's record says that keelson made this directory. Whoever uses it last removes it. */
   readonly madeBefore: (path: string) => boolean;
+  /** Whether the record of `name` says that the file at the path was there before and is left alone. */
+  readonly leftAlone: (path: string, name: string) => boolean;
   /** The container whose record has the path as a file of its own. */
   readonly ownerOf: (path: string) => string | undefined;
 }

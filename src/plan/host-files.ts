@@ -43,7 +43,11 @@ export function placeHostFiles(
     }
     const holder = facts.ownerOf(path);
     const mine = holder === owner.name;
-    if (fact.kind !== "missing" && !mine && !(owner.keepExisting && holder === undefined)) {
+    if (
+      fact.kind !== "missing" &&
+      !mine &&
+      !(holder === undefined && (owner.keepExisting || facts.leftAlone(path, owner.name)))
+    ) {
       inTheWay.push(holder === undefined ? shownPath(path) : `${shownPath(path)} (of container ${holder})`);
     }
     files.push(hostFileOf(request, path, owner, fact.kind !== "missing" && !mine));

@@ -130,8 +130,16 @@ function planService(
   const path = `${unitDirectory}/${unit}`;
   const links = installLinks(unit, planned.text);
   if (request.enabled) refuseTakenLinks(links, facts);
+  const health = request.contract.manifest.health ?? request.imageConfig.healthcheck;
   return {
-    deployed: { unit, path, text: planned.text, enabled: request.enabled, links },
+    deployed: {
+      unit,
+      path,
+      text: planned.text,
+      enabled: request.enabled,
+      ...(health === undefined ? {} : { health }),
+      links,
+    },
     directives: planned.directives,
   };
 }

@@ -8,6 +8,8 @@ export interface SwitchRequest {
   readonly running: boolean;
   /** Start it at the end, running before or not. */
   readonly start: boolean;
+  /** Milliseconds that what was started has to stay up; absent: it is not watched. */
+  readonly soak?: number;
   /** On removal, remove the state that tmpfiles lines declare too. */
   readonly purge: boolean;
 }
@@ -34,8 +36,10 @@ export function planSwitch(
   const files = openFilePlan(facts);
   const stop = from?.service !== undefined && request.running;
   const changes: HostChange[] = stop ? [{ kind: "stop", unit }] : [];
-  if (from?.service?.enabled && !to.service?.enabled)
+  const relinked = JSON.stringify(from?.service?.links) !== JSON.stringify(to.service?.links);
+  if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
     changes.push({ kind: "disable", unit, links: from.service.links });
+  }
   changes.push(...made(to.madeDirectories, facts));
   changes.push(...hostFiles(from, to, files));
   changes.push(...files.text(from?.tmpfiles, to.tmpfiles));
@@ -49,8 +53,22 @@ export function planSwitch(
   if (to.service !== undefined) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
-  if (to.service?.enabled) changes.push({ kind: "enable", unit, links: to.service.links });
-  if (to.service !== undefined && (request.start || stop)) changes.push({ kind: "start", unit });
+  if (to.service?.enabled && (!from?.service?.enabled || relinked)) changes.push({ kind: "enable", unit, links: to.service.links });
+  if (to.service !== undefined && (request.start || stop)) {
+    changes.push({ kind: "start", unit });
+    const { health } = to.service;
+    if (request.soak !== undefined) {
+      const { name, runtime } = to;
+      changes.push({
+        kind: "watch",
+        unit,
+        name,
+        runtime,
+        soak: request.soak,
+        ...(health === undefined ? {} : { health }),
+      });
+    }
+  }
   return { changes, kept: files.kept };
 }
 

@@ -1,0 +1,72 @@
+import { KeelsonError } from "../errors.ts";
+import { type Generation, readGenerations } from "../host/generations.ts";
+import { asWriter } from "../host/session.ts";
+import { transact } from "../host/transaction.ts";
+import { shownPath } from "../layer/path.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
+import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
+import { transactionHost, type World } from "../world.ts";
+import { currentOf, factsOf, isRunning } from "./propose.ts";
+
+export interface RollbackRequest {
+  readonly name: string;
+  /** The generation to go to; undefined: the last good one before the current. */
+  readonly to?: number | undefined;
+  readonly soak: number;
+  readonly dryRun: boolean;
+}
+
+/** Goes back to an earlier deployment, which is all there: nothing is rendered, nothing fetched. The exit status. */
+export async function rollback(world: World, request: RollbackRequest): Promise<number> {
+  if (request.dryRun) {
+    const { plan } = await planRollback(world, request);
+    world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+    return plan.changes.length === 0 ? 0 : 10;
+  }
+  const { to, plan } = await asWriter(
+    "rollback",
+    world.paths,
+    transactionHost(world),
+    world.output.message,
+    async () => {
+      const planned = await planRollback(world, request);
+      const { changes } = planned.plan;
+      await transact(
+        { schema: 1, verb: "rollback", name: request.name, direction: "back", changes },
+        transactionHost(world),
+      );
+      return planned;
+    },
+  );
+  for (const path of plan.kept) world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
+  world.output.answer({ ...describeDeployment(to), ...describePlan(plan) }, [
+    `${request.name} is on generation ${to.generation} (${to.image.digest})`,
+  ]);
+  return 0;
+}
+
+async function planRollback(
+  world: World,
+  request: RollbackRequest,
+): Promise<{ readonly to: Deployment; readonly plan: SwitchPlan }> {
+  const from = currentOf(world, request.name);
+  const to = target(readGenerations(world.paths.deployments, request.name), from, request);
+  const running = await isRunning(world, from);
+  const plan = planSwitch(from, to, { running, start: false, soak: request.soak, purge: false }, factsOf(world));
+  return { to, plan };
+}
+
+function target(generations: readonly Generation[], from: Deployment, request: RollbackRequest): Deployment {
+  const wanted = generations.filter(({ number, current, outcome }) =>
+    request.to === undefined
+      ? number < from.generation && outcome?.state !== "failed"
+      : number === request.to && !current,
+  );
+  const deployment = wanted.at(-1)?.deployment;
+  if (deployment !== undefined) return deployment;
+  const what = request.to === undefined ? "no earlier deployment to roll back to" : `no other deployment ${request.to}`;
+  throw new KeelsonError("E_NOT_FOUND", `${request.name} has ${what}`, {
+    hint: `keelson history ${request.name} lists what there is.`,
+  });
+}

@@ -1,0 +1,33 @@
+import type { HealthCheck } from "../image/health.ts";
+import { isObject } from "../image/json.ts";
+
+const standardRetries = 3;
+
+/** Reads `health` of manifest.json; undefined when there is none, or when it has a defect, which `problem` is told. */
+export function parseHealth(declared: unknown, problem: (why: string) => void): HealthCheck | undefined {
+  if (declared === undefined) return undefined;
+  const { command, interval = "1s", timeout = "5s", retries = standardRetries } = isObject(declared) ? declared : {};
+  const times = { interval: parseTime(interval), timeout: parseTime(timeout) };
+  if (
+    !Array.isArray(command) ||
+    command.length === 0 ||
+    !command.every((part) => typeof part === "string" && part !== "")
+  ) {
+    problem("health has no command, a list of strings with the program first");
+  } else if (!times.interval || !times.timeout) {
+    problem("health has an interval or timeout that is no time such as 500ms, 10s or 1m");
+  } else if (!Number.isInteger(retries) || retries < 0 || retries > 1000) {
+    problem("health has retries that are no count");
+  } else {
+    return { command, interval: times.interval, timeout: times.timeout, retries };
+  }
+  return undefined;
+}
+
+/** A time as people write it: `10s`, `500ms`, `2m`, or a number of seconds; undefined when it is none. */
+export function parseTime(value: unknown): number | undefined {
+  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|min|h)?$/.exec(String(value));
+  if (match === null) return undefined;
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+  return Math.round(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000));
+}

@@ -1,0 +1,118 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../errors.ts";
+import type { Deployment } from "../plan/deployment.ts";
+import { writeDurably } from "../store/durable.ts";
+
+/** What became of a deployment: `good` when it was switched to and stayed, `failed` when it had to go. */
+export interface Outcome {
+  readonly state: "good" | "failed";
+  /** RFC 3339. */
+  readonly at: string;
+  /** Why it failed; empty otherwise. */
+  readonly reason: string;
+}
+
+/** One deployment of a container, current or earlier. */
+export interface Generation {
+  readonly number: number;
+  readonly current: boolean;
+  readonly pinned: boolean;
+  /** Absent when its record cannot be read. */
+  readonly deployment?: Deployment;
+  readonly outcome?: Outcome;
+}
+
+/** Every deployment of `name` below `directory`, oldest first. */
+export function readGenerations(directory: string, name: string): readonly Generation[] {
+  const container = join(directory, name);
+  const current = currentOf(container);
+  return namesIn(container)
+    .filter((entry) => /^[1-9][0-9]*$/.test(entry))
+    .map(Number)
+    .sort((a, b) => a - b)
+    .map((number) => {
+      const place = join(container, String(number));
+      const deployment = readJson<Deployment>(join(place, "deployment.json"));
+      const outcome = readJson<Outcome>(join(place, "outcome.json"));
+      return {
+        number,
+        current: number === current,
+        pinned: existsSync(join(place, "pinned")),
+        ...(deployment === undefined ? {} : { deployment }),
+        ...(outcome === undefined ? {} : { outcome }),
+      };
+    });
+}
+
+/** Notes what became of a deployment, durably. */
+export function writeOutcome(directory: string, name: string, number: number, outcome: Outcome): void {
+  writeDurably(join(directory, name, String(number), "outcome.json"), `${JSON.stringify(outcome)}\n`, 0o600);
+}
+
+/** Keeps a deployment from being swept, or lets it go again. */
+export function writePin(directory: string, name: string, number: number, pinned: boolean): void {
+  const path = join(directory, name, String(number), "pinned");
+  if (pinned) writeDurably(path, "", 0o600);
+  else rmSync(path, { force: true });
+}
+
+/**
+ * Removes deployments beyond the newest `keep`, the oldest first: never the current one, a pinned one, or one that a
+ * process still lives in. The numbers removed.
+ */
+export function sweepGenerations(directory: string, name: string, keep: number): readonly number[] {
+  const generations = readGenerations(directory, name);
+  const old = generations.slice(0, Math.max(0, generations.length - keep));
+  const inUse = rootsInUse();
+  const swept = old.filter(({ number, current, pinned }) => {
+    // The kernel names a root from the top of its own file system, which need not be the host's.
+    const marker = `/${name}/${number}/`;
+    return !current && !pinned && ![...inUse].some((root) => root.includes(marker));
+  });
+  for (const { number } of swept) rmSync(join(directory, name, String(number)), { recursive: true, force: true });
+  return swept.map(({ number }) => number);
+}
+
+/** The mount sources of every process's root, as far as the kernel names them: a container's root is its deployment's. */
+function rootsInUse(): ReadonlySet<string> {
+  const roots = new Set<string>();
+  for (const pid of namesIn("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
+    try {
+      for (const line of readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n")) {
+        const [, , , source, target] = line.split(" ");
+        if (target === "/" && source !== undefined && source !== "/") roots.add(source);
+      }
+    } catch (error) {
+      // Processes come and go, and some are nobody's to look at.
+      if (!["ENOENT", "ESRCH", "EACCES", "EINVAL"].includes(errnoOf(error) ?? "")) throw error;
+    }
+  }
+  return roots;
+}
+
+function currentOf(container: string): number | undefined {
+  try {
+    return Number(readlinkSync(join(container, "current")));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { KeelsonError } from "../errors.ts";
+import type { HealthCheck } from "../image/health.ts";
+import type { HostChange } from "../plan/change.ts";
+import { lastLines } from "./journal-lines.ts";
+import { runProgram } from "./program.ts";
+import type { Systemd } from "./systemd.ts";
+import type { UnitState } from "./unit-state.ts";
+
+type WatchRequest = Extract<HostChange, { kind: "watch" }>;
+
+const lookInterval = 250;
+
+/**
+ * Watches a unit that has just been started until the soak time is over. What it must not do: leave `active`, restart,
+ * change its main process, fail the image's health check as often in a row as its retries allow. Throws E_UNHEALTHY
+ * saying which, with the last journal lines.
+ */
+export async function watchUnit(request: WatchRequest, systemd: Systemd, signal: AbortSignal): Promise<void> {
+  const begun = Date.now();
+  const first = await stateOf(request.unit, systemd);
+  let nextCheck = begun;
+  let failures = 0;
+  for (;;) {
+    const state = await stateOf(request.unit, systemd);
+    const trouble = troubleOf(first, state);
+    if (trouble !== undefined) throw await unhealthy(request, begun, trouble);
+    const { health } = request;
+    if (health !== undefined && Date.now() >= nextCheck) {
+      nextCheck = Date.now() + health.interval;
+      const said = await checkHealth(request, health);
+      failures = said === undefined ? 0 : failures + 1;
+      if (said !== undefined && failures > health.retries)
+        throw await unhealthy(request, begun, `its health check failed: ${said}`);
+    }
+    const left = begun + request.soak - Date.now();
+    if (left <= 0) {
+      // A check that has not succeeded since it last failed is no health.
+      if (failures === 0) return;
+      if (left < -(health?.interval ?? 0) * ((health?.retries ?? 0) + 1))
+        throw await unhealthy(request, begun, "its health check never succeeded");
+    }
+    await wait(Math.max(1, Math.min(lookInterval, left > 0 ? left : lookInterval)), undefined, { signal });
+  }
+}
+
+function troubleOf(first: UnitState, state: UnitState): string | undefined {
+  if (state.restarts > 0) return `it ended and systemd started it again (result ${state.result})`;
+  if (state.activeState !== "active") return `it is ${state.activeState} (${state.subState}), result ${state.result}`;
+  if (state.mainPid !== first.mainPid) return "its main process is another one than at its start";
+  return undefined;
+}
+
+async function checkHealth(request: WatchRequest, health: HealthCheck): Promise<string | undefined> {
+  const { status, stdout, stderr } = await runProgram(
+    request.runtime,
+    ["exec", request.name, ...health.command],
+    health.timeout,
+  );
+  if (status === 0) return undefined;
+  const said = `${stdout}${stderr}`.trim().split("\n").at(-1) ?? "";
+  return `${health.command.join(" ")} ${status < 0 ? "took too long" : `ended with ${status}`}${said === "" ? "" : `: ${said}`}`;
+}
+
+async function stateOf(unit: string, systemd: Systemd): Promise<UnitState> {
+  const state = (await systemd.states([unit])).get(unit);
+  if (state === undefined) throw new Error(`no state of ${unit}`);
+  return state;
+}
+
+async function unhealthy(request: WatchRequest, begun: number, why: string): Promise<KeelsonError> {
+  const lines = await lastLines(request.unit, begun);
+  return new KeelsonError("E_UNHEALTHY", [`${request.unit} did not stay healthy: ${why}`, ...lines].join("\n"), {
+    hint: `journalctl -u ${request.unit} shows more.`,
+  });
+}
