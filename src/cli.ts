@@ -1,4 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
+import type { InstallRequest } from "./commands/install.ts";
+import type { UpdateRequest } from "./commands/update.ts";
 import { parseTime } from "./contract/health.ts";
 import { KeelsonError } from "./errors.ts";
 import type { World } from "./world.ts";
@@ -79,19 +81,6 @@ const tlsVerify = (): Option =>
 const platform = (): Option =>
   new Option("--platform <os/arch>", "take the image for this platform instead of the host's");
 
-interface InstallOptions {
-  readonly name?: string;
-  readonly set: readonly string[];
-  readonly runtime?: string;
-  readonly rootfs?: string;
-  readonly start: boolean;
-  readonly enable: boolean;
-  readonly keepExisting: boolean;
-  readonly dryRun: boolean;
-  readonly platform?: string;
-  readonly tlsVerify: boolean;
-}
-
 function addInstall(program: Command, act: Act): void {
   const command = program
     .command("install <image>")
@@ -108,7 +97,7 @@ function addInstall(program: Command, act: Act): void {
     .addOption(platform())
     .addOption(tlsVerify());
   command.action(
-    act(async (world: World, image: string, options: InstallOptions) => {
+    act(async (world: World, image: string, options: Omit<InstallRequest, "image">) => {
       const { install } = await import("./commands/install.ts");
       return install(world, { image, ...options });
     }),
@@ -136,19 +125,6 @@ function addUninstall(program: Command, act: Act): void {
         await recover(world);
       }),
     );
-}
-
-interface UpdateOptions {
-  readonly all?: boolean;
-  readonly rebase?: string;
-  readonly set: readonly string[];
-  readonly unset: readonly string[];
-  readonly start: boolean;
-  readonly restart: boolean;
-  readonly soak: number;
-  readonly offline: boolean;
-  readonly dryRun: boolean;
-  readonly tlsVerify: boolean;
 }
 
 const soak = (): Option =>
@@ -184,18 +160,24 @@ function addUpdate(program: Command, act: Act): void {
     .option("--dry-run", "print what would be changed; exit status 10 when there is something", false)
     .addOption(tlsVerify())
     .action(
-      act(async (world: World, name: string | undefined, options: UpdateOptions) => {
-        if (
-          (name === undefined) !== (options.all === true) ||
-          (options.all && (options.rebase || options.set.length > 0 || options.unset.length > 0))
-        ) {
-          throw new KeelsonError("E_USAGE", "update wants either a name or --all alone", {
-            hint: "keelson update --help",
-          });
-        }
-        const { update } = await import("./commands/update.ts");
-        return update(world, { name, ...options });
-      }),
+      act(
+        async (
+          world: World,
+          name: string | undefined,
+          options: Omit<UpdateRequest, "name"> & { readonly all?: boolean },
+        ) => {
+          if (
+            (name === undefined) !== (options.all === true) ||
+            (options.all && (options.rebase || options.set.length > 0 || options.unset.length > 0))
+          ) {
+            throw new KeelsonError("E_USAGE", "update wants either a name or --all alone", {
+              hint: "keelson update --help",
+            });
+          }
+          const { update } = await import("./commands/update.ts");
+          return update(world, { name, ...options });
+        },
+      ),
     );
   program
     .command("rollback <name>")

@@ -53,7 +53,8 @@ export function planSwitch(
   if (to.service !== undefined) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
-  if (to.service?.enabled && (!from?.service?.enabled || relinked)) changes.push({ kind: "enable", unit, links: to.service.links });
+  if (to.service?.enabled && (!from?.service?.enabled || relinked))
+    changes.push({ kind: "enable", unit, links: to.service.links });
   if (to.service !== undefined && (request.start || stop)) {
     changes.push({ kind: "start", unit });
     const { health } = to.service;
