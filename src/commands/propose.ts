@@ -1,4 +1,5 @@
 import { type Contract, parseContract } from "../contract/contract.ts";
+import { parseTime } from "../contract/health.ts";
 import { KeelsonError } from "../errors.ts";
 import { nextGeneration, readContainer } from "../host/deployments.ts";
 import { openFacts } from "../host/facts.ts";
@@ -52,6 +53,15 @@ export async function isRunning(world: World, deployment: Deployment): Promise<b
   if (unit === undefined || !world.systemd.running) return false;
   const state = (await world.systemd.states([unit])).get(unit);
   return state !== undefined && !["inactive", "failed"].includes(state.activeState);
+}
+
+/** A soak time in milliseconds. Throws E_USAGE. */
+export function soakOf(text: string): number {
+  const time = parseTime(text);
+  if (time !== undefined) return time;
+  throw new KeelsonError("E_USAGE", `--soak is ${shownPath(text)}, which is no time`, {
+    hint: "Write --soak 500ms, 10s or 1m.",
+  });
 }
 
 /** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */

@@ -7,13 +7,13 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { transactionHost, type World } from "../world.ts";
-import { currentOf, factsOf, isRunning } from "./propose.ts";
+import { currentOf, factsOf, isRunning, soakOf } from "./propose.ts";
 
 export interface RollbackRequest {
   readonly name: string;
   /** The generation to go to; undefined: the last good one before the current. */
   readonly to?: number | undefined;
-  readonly soak: number;
+  readonly soak: string;
   readonly dryRun: boolean;
 }
 
@@ -53,7 +53,12 @@ async function planRollback(
   const from = currentOf(world, request.name);
   const to = target(readGenerations(world.paths.deployments, request.name), from, request);
   const running = await isRunning(world, from);
-  const plan = planSwitch(from, to, { running, start: false, soak: request.soak, purge: false }, factsOf(world));
+  const plan = planSwitch(
+    from,
+    to,
+    { running, start: false, soak: soakOf(request.soak), purge: false },
+    factsOf(world),
+  );
   return { to, plan };
 }
 

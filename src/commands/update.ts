@@ -11,7 +11,7 @@ import { describeDeployment, describePlan, planLines } from "../plan/describe.ts
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
 import { transactionHost, type World } from "../world.ts";
-import { announce, currentOf, factsOf, isRunning, propose } from "./propose.ts";
+import { announce, currentOf, factsOf, isRunning, propose, soakOf } from "./propose.ts";
 import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
@@ -25,8 +25,8 @@ export interface UpdateRequest {
   readonly start: boolean;
   /** Switch without stopping what runs; the next start has the new deployment. */
   readonly restart: boolean;
-  /** Milliseconds that the new deployment has to stay up. */
-  readonly soak: number;
+  /** How long the new deployment has to stay up: `10s`. */
+  readonly soak: string;
   /** Take the image as the store has it. */
   readonly offline: boolean;
   readonly dryRun: boolean;
@@ -140,7 +140,7 @@ async function planUpdate(
   const plan = planSwitch(
     from,
     to,
-    { running, start: request.start, soak: request.soak, purge: false },
+    { running, start: request.start, soak: soakOf(request.soak), purge: false },
     factsOf(world),
   );
   return { from, to, plan };
