@@ -5,6 +5,7 @@ import { nextGeneration, readContainer } from "../host/deployments.ts";
 import { openFacts } from "../host/facts.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
 import { findRuntime } from "../host/runtime.ts";
+import type { Dependents } from "../host/unit-state.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { shownPath } from "../layer/path.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
@@ -53,6 +54,12 @@ export async function isRunning(world: World, deployment: Deployment): Promise<b
   if (unit === undefined || !world.systemd.running) return false;
   const state = (await world.systemd.states([unit])).get(unit);
   return state !== undefined && !["inactive", "failed"].includes(state.activeState);
+}
+
+/** The services that are up and lean on that of a deployment. */
+export async function dependentsOf(world: World, deployment: Deployment): Promise<Dependents> {
+  const unit = deployment.service?.unit;
+  return unit === undefined ? { requiring: [], wanting: [] } : world.systemd.dependents(unit);
 }
 
 /** A soak time in milliseconds. Throws E_USAGE. */

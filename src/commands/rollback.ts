@@ -7,7 +7,7 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { transactionHost, type World } from "../world.ts";
-import { currentOf, factsOf, isRunning, soakOf } from "./propose.ts";
+import { currentOf, dependentsOf, factsOf, isRunning, soakOf } from "./propose.ts";
 
 export interface RollbackRequest {
   readonly name: string;
@@ -53,10 +53,11 @@ async function planRollback(
   const from = currentOf(world, request.name);
   const to = target(readGenerations(world.paths.deployments, request.name), from, request);
   const running = await isRunning(world, from);
+  const dependents = await dependentsOf(world, from);
   const plan = planSwitch(
     from,
     to,
-    { running, start: false, soak: soakOf(request.soak), purge: false },
+    { running, start: false, dependents, soak: soakOf(request.soak), purge: false },
     factsOf(world),
   );
   return { to, plan };

@@ -11,7 +11,7 @@ import { describeDeployment, describePlan, planLines } from "../plan/describe.ts
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
 import { transactionHost, type World } from "../world.ts";
-import { announce, currentOf, factsOf, isRunning, propose, soakOf } from "./propose.ts";
+import { announce, currentOf, dependentsOf, factsOf, isRunning, propose, soakOf } from "./propose.ts";
 import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
@@ -137,10 +137,11 @@ async function planUpdate(
   );
   announce(world, to);
   const running = request.restart && (await isRunning(world, from));
+  const dependents = await dependentsOf(world, from);
   const plan = planSwitch(
     from,
     to,
-    { running, start: request.start, soak: soakOf(request.soak), purge: false },
+    { running, start: request.start, dependents, soak: soakOf(request.soak), purge: false },
     factsOf(world),
   );
   return { from, to, plan };

@@ -26,6 +26,7 @@ export function openOfflineSystemd(
     stop: nothing,
     resetFailed: nothing,
     states: (units: readonly string[]) => readStates(root, units),
+    dependents: async () => ({ requiring: [], wanting: [] }),
     tmpfiles,
     close: nothing,
   };

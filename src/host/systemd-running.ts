@@ -2,7 +2,7 @@ import { KeelsonError } from "../errors.ts";
 import { enabledLinks, installedTogether } from "./enabled-links.ts";
 import { lastLines } from "./journal-lines.ts";
 import { type Bus, connectBus, errorName, managerPath } from "./systemd-bus.ts";
-import { absentUnit, type UnitState } from "./unit-state.ts";
+import { absentUnit, type Dependents, type UnitState } from "./unit-state.ts";
 
 const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit";
 
@@ -34,6 +34,7 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
     stop: async (unit: string) => stop(await connect(), unit),
     resetFailed: (unit: string) => call("ResetFailedUnit", "s", unit).catch(ignoreUnknown),
     states: async (units: readonly string[]) => readStates(await connect(), units),
+    dependents: async (unit: string) => readDependents(await connect(), unit),
     tmpfiles,
     close: async () => {
       const bus = await connection?.catch(() => undefined);
@@ -119,6 +120,38 @@ async function readStates(bus: Bus, units: readonly string[]): Promise<ReadonlyM
     await Promise.all(read);
   }
   return states;
+}
+
+const requiredBy = ["RequiredBy", "BoundBy", "ConsistsOf"] as const;
+
+async function readDependents(bus: Bus, unit: string): Promise<Dependents> {
+  const requiring: string[] = [];
+  const visit = async (name: string): Promise<void> => {
+    for (const dependent of await activeServices(bus, name, requiredBy)) {
+      if (requiring.includes(dependent) || dependent === unit) continue;
+      await visit(dependent);
+      requiring.push(dependent);
+    }
+  };
+  await visit(unit);
+  const wanting = await activeServices(bus, unit, ["WantedBy", "UpheldBy"]);
+  return { requiring, wanting: wanting.filter((name) => !requiring.includes(name)) };
+}
+
+/** The services that stand in these properties of a unit and are up. */
+async function activeServices(bus: Bus, unit: string, properties: readonly string[]): Promise<readonly string[]> {
+  const [path] = (await bus.call(managerPath, "LoadUnit", "s", [unit])) as [string];
+  const lists = properties.map(async (name) => {
+    const body = ["org.freedesktop.systemd1.Unit", name];
+    // Older versions of systemd do not know all of them.
+    const [variant] = (await bus
+      .call(path, "org.freedesktop.DBus.Properties.Get", "ss", body)
+      .catch(() => [{ value: [] }])) as [{ readonly value: readonly string[] }];
+    return variant.value;
+  });
+  const names = [...new Set((await Promise.all(lists)).flat())].filter((name) => name.endsWith(".service"));
+  const states = await readStates(bus, names);
+  return names.filter((name) => states.get(name)?.activeState === "active").sort();
 }
 
 type Properties = Omit<UnitState, "loadState" | "activeState" | "subState">;

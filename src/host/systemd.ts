@@ -4,7 +4,7 @@ import type { DeployedLink } from "../plan/deployment.ts";
 import { programPath, runProgram } from "./program.ts";
 import { openOfflineSystemd } from "./systemd-offline.ts";
 import { openRunningSystemd } from "./systemd-running.ts";
-import type { UnitState } from "./unit-state.ts";
+import type { Dependents, UnitState } from "./unit-state.ts";
 
 /** The service manager of a root. Units are named in full: `etcd.service`. */
 export interface Systemd {
@@ -27,6 +27,8 @@ export interface Systemd {
   resetFailed(unit: string): Promise<void>;
   /** The states of all `units`, over one connection; for an unknown one `not-found` and `inactive`. */
   states(units: readonly string[]): Promise<ReadonlyMap<string, UnitState>>;
+  /** The services that are up and depend on `unit`. */
+  dependents(unit: string): Promise<Dependents>;
   /** systemd-tmpfiles with the one file, `path` as the host names it. Nothing below another root: it is done at boot there. */
   tmpfiles(action: "create" | "remove", path: string): Promise<void>;
   /** Gives up the connection, if there is one. */

@@ -20,6 +20,14 @@ export interface UnitState {
   readonly needsReload: boolean;
 }
 
+/** Units that are up and lean on another. */
+export interface Dependents {
+  /** Those that stop when it stops, the ones that lean on them too; what leans on another comes first. */
+  readonly requiring: readonly string[];
+  /** Those that want it up, but live on without it. */
+  readonly wanting: readonly string[];
+}
+
 /** A unit that systemd does not know. */
 export const absentUnit: UnitState = {
   loadState: "not-found",

@@ -25,6 +25,8 @@ export async function watchUnit(request: WatchRequest, systemd: Systemd, signal:
     const state = await stateOf(request.unit, systemd);
     const trouble = troubleOf(first, state);
     if (trouble !== undefined) throw await unhealthy(request, begun, trouble);
+    const fallen = await fallenOf(request.others, systemd);
+    if (fallen !== undefined) throw await unhealthy(request, begun, fallen);
     const { health } = request;
     if (health !== undefined && Date.now() >= nextCheck) {
       nextCheck = Date.now() + health.interval;
@@ -48,6 +50,14 @@ function troubleOf(first: UnitState, state: UnitState): string | undefined {
   if (state.restarts > 0) return `it ended and systemd started it again (result ${state.result})`;
   if (state.activeState !== "active") return `it is ${state.activeState} (${state.subState}), result ${state.result}`;
   if (state.mainPid !== first.mainPid) return "its main process is another one than at its start";
+  return undefined;
+}
+
+async function fallenOf(others: readonly string[], systemd: Systemd): Promise<string | undefined> {
+  for (const [unit, state] of await systemd.states(others)) {
+    if (!["active", "reloading"].includes(state.activeState))
+      return `${unit}, which depends on it, is ${state.activeState} (result ${state.result})`;
+  }
   return undefined;
 }
 

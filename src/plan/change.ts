@@ -19,6 +19,8 @@ export type HostChange =
   | {
       readonly kind: "watch";
       readonly unit: string;
+      /** Services that were up and depend on it: they have to stay up too. */
+      readonly others: readonly string[];
       readonly name: string;
       readonly runtime: string;
       readonly soak: number;

@@ -8,6 +8,8 @@ export interface SwitchRequest {
   readonly running: boolean;
   /** Start it at the end, running before or not. */
   readonly start: boolean;
+  /** Services that are up and lean on the unit; those that require it stop and start with it. */
+  readonly dependents?: { readonly requiring: readonly string[]; readonly wanting: readonly string[] };
   /** Milliseconds that what was started has to stay up; absent: it is not watched. */
   readonly soak?: number;
   /** On removal, remove the state that tmpfiles lines declare too. */
@@ -35,7 +37,9 @@ export function planSwitch(
   const unit = `${to.name}.service`;
   const files = openFilePlan(facts);
   const stop = from?.service !== undefined && request.running;
-  const changes: HostChange[] = stop ? [{ kind: "stop", unit }] : [];
+  const { requiring, wanting } = request.dependents ?? { requiring: [], wanting: [] };
+  const stopped = stop ? [...requiring, unit] : [];
+  const changes: HostChange[] = stopped.map((each) => ({ kind: "stop", unit: each }));
   const relinked = JSON.stringify(from?.service?.links) !== JSON.stringify(to.service?.links);
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
     changes.push({ kind: "disable", unit, links: from.service.links });
@@ -56,13 +60,14 @@ export function planSwitch(
   if (to.service?.enabled && (!from?.service?.enabled || relinked))
     changes.push({ kind: "enable", unit, links: to.service.links });
   if (to.service !== undefined && (request.start || stop)) {
-    changes.push({ kind: "start", unit });
+    changes.push(...[unit, ...requiring.toReversed()].map((each): HostChange => ({ kind: "start", unit: each })));
     const { health } = to.service;
     if (request.soak !== undefined) {
       const { name, runtime } = to;
       changes.push({
         kind: "watch",
         unit,
+        others: [...requiring, ...wanting],
         name,
         runtime,
         soak: request.soak,
