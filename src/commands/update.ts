@@ -160,6 +160,7 @@ async function apply(world: World, image: ImageAtHand, { from, to, plan }: Updat
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
     writeOutcome(deployments, to.name, to.generation, { state: "failed", at, reason });
+    sweepGenerations(deployments, to.name, world.settings.keep);
     throw rolledBack(error, from);
   }
   writeOutcome(deployments, to.name, to.generation, { state: "good", at, reason: "" });

@@ -58,12 +58,14 @@ export function writePin(directory: string, name: string, number: number, pinned
 }
 
 /**
- * Removes deployments beyond the newest `keep`, the oldest first: never the current one, a pinned one, or one that a
- * process still lives in. The numbers removed.
+ * Removes deployments beyond the newest `keep`; of those that failed only the last is kept, beside them, to be looked at.
+ * Never the current one, a pinned one, or one that a process still lives in. The numbers removed.
  */
 export function sweepGenerations(directory: string, name: string, keep: number): readonly number[] {
   const generations = readGenerations(directory, name);
-  const old = generations.slice(0, Math.max(0, generations.length - keep));
+  const failed = generations.filter(({ outcome, current }) => outcome?.state === "failed" && !current);
+  const good = generations.filter((generation) => !failed.includes(generation));
+  const old = [...good.slice(0, Math.max(0, good.length - keep)), ...failed.slice(0, -1)];
   const inUse = rootsInUse();
   const swept = old.filter(({ number, current, pinned }) => {
     // The kernel names a root from the top of its own file system, which need not be the host's.

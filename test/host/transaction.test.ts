@@ -20,6 +20,7 @@ function openHost(): TransactionHost & { readonly directory: string } {
     journal: "/var/lib/keelson/journal/transaction",
     deployments: "/var/lib/keelson/deployments",
     repository: "/var/lib/keelson/repo",
+    watch: async () => {},
   };
 }
 

@@ -67,6 +67,7 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
     resolve: (path) => path,
     declaredElsewhere: (path) => elsewhere.includes(path),
     madeBefore: () => false,
+    leftAlone: () => false,
     ownerOf: () => undefined,
   };
 }

@@ -1,0 +1,45 @@
+import { buildImage, type TestImage } from "../bed/images.ts";
+import { base, ends } from "./payloads.ts";
+
+/** Versions of one service, good and faulty: what each says it is stands in its /data/version. */
+export async function buildVersions() {
+  const say = (version: string): string => `echo ${version} >/data/version; `;
+  const [v1, v2, fails, later, loops, unready, sick, breaks] = await Promise.all([
+    version(say("1") + ends),
+    version(say("2") + ends),
+    version(`${say("3")}echo cannot open the database >&2; exit 3`, "Type=notify"),
+    version(`${say("4")}busybox sleep 0.7; exit 1`),
+    version(`${say("5")}busybox sleep 0.3; exit 1`, "Restart=always\nRestartSec=100ms"),
+    version(say("6") + ends, "Type=notify\nTimeoutStartSec=1s"),
+    version(say("7") + ends, "", { command: ["/bin/busybox", "false"], interval: "200ms", retries: 1 }),
+    version(say("none") + ends),
+  ]);
+  return { v1, v2, fails, later, loops, unready, sick, breaks };
+}
+
+function version(script: string, lines = "", health?: object): Promise<TestImage> {
+  const manifest = { version: "1.0", ...(health === undefined ? {} : { health }) };
+  return buildImage({
+    layers: [
+      {
+        ...base(script),
+        data: { kind: "directory" },
+        "exports/service.template": `[Service]\nExecStart=$EXEC_START\n${lines}\n[Install]\nWantedBy=multi-user.target\n`,
+        "exports/tmpfiles.template": "d $STATE_DIRECTORY/$NAME 0755 0 0 - -\n",
+        "exports/config.json.template": JSON.stringify(config),
+        "exports/manifest.json": JSON.stringify(manifest),
+      },
+    ],
+  });
+}
+
+const config = {
+  ociVersion: "1.0.2",
+  process: { args: ["/bin/busybox", "sh", "/run.sh"], env: ["PATH=/bin"], cwd: "/" },
+  root: { path: "rootfs", readonly: true },
+  mounts: [
+    { destination: "/proc", type: "proc", source: "proc" },
+    { destination: "/data", type: "bind", source: "$STATE_DIRECTORY/$NAME", options: ["rbind", "rw"] },
+  ],
+  linux: { namespaces: [{ type: "pid" }, { type: "mount" }] },
+};
