@@ -83,13 +83,23 @@ async function takeBack(
   }
 }
 
+/** systemd reads its units again when all of them are back, and before one of them is started. */
 async function undo(changes: readonly HostChange[], host: TransactionHost): Promise<void> {
-  for (const change of changes.toReversed()) {
-    // There is nothing to take back of having watched.
-    if (change.kind !== "watch") await applyChange(invertChange(change), host);
+  // There is nothing to take back of having watched.
+  const inverse = changes
+    .toReversed()
+    .filter((change) => change.kind !== "watch")
+    .map(invertChange);
+  let unread = inverse.some((change) => change.kind === "reload");
+  for (const change of inverse) {
+    if (change.kind === "reload") continue;
+    if (change.kind === "start" && unread) {
+      await host.systemd.reload();
+      unread = false;
+    }
+    await applyChange(change, host);
   }
-  // The unit file goes only after the reload is inverted, so systemd has to be told once more.
-  if (changes.some((change) => change.kind === "reload")) await host.systemd.reload();
+  if (unread) await host.systemd.reload();
 }
 
 async function applyChange(change: HostChange, host: TransactionHost): Promise<void> {

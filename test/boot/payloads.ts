@@ -15,7 +15,7 @@ export async function buildPayloads() {
 
 const forever = "while :; do busybox sleep 100000 & wait; done";
 /** What a shell says that a SIGTERM has ended. */
-const ends = `trap "exit 143" TERM; ${forever}`;
+export const ends = `trap "exit 143" TERM; ${forever}`;
 
 /** Without /exports: what it is to run, and how, stands in its configuration alone. */
 function plainImage(): Promise<TestImage> {
@@ -75,7 +75,7 @@ function scriptImage(script: string, lines: string): Promise<TestImage> {
 const service = (lines: string): string =>
   `[Unit]\nDescription=Test of $NAME\n\n[Service]\nExecStart=$EXEC_START\nExecStop=$EXEC_STOP\n${lines}\n\n[Install]\nWantedBy=multi-user.target\n`;
 
-function base(script: string): LayerFiles {
+export function base(script: string): LayerFiles {
   const directories = ["dev", "proc", "run", "sys", "tmp"].map((path) => [path, { kind: "directory" }] as const);
   return {
     ...Object.fromEntries(directories),
