@@ -61,6 +61,7 @@ export function commandLine(version: string, open: OpenWorld): Command {
   addInstall(program, act);
   addUninstall(program, act);
   addUpdate(program, act);
+  addGenerations(program, act);
   addImages(program, act);
   addLists(program, act);
   return program;
@@ -129,18 +130,11 @@ function addUninstall(program: Command, act: Act): void {
 const soak = (): Option =>
   new Option("--soak <time>", "how long the new deployment has to stay healthy: 500ms, 10s, 1m").default("10s");
 
-const generation = (text: string): number => {
-  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
-  throw new KeelsonError("E_USAGE", `${text} is not the number of a generation`, {
-    hint: "keelson history NAME lists them.",
-  });
-};
-
 function addUpdate(program: Command, act: Act): void {
   program
     .command("update [name]")
     .description("bring a container to what its image is now; what does not prove healthy is taken back")
-    .option("--all", "every container, one after the other")
+    .option("--all", "every container, one after the other", false)
     .option("--rebase <image>", "go over to another image, values kept")
     .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
     .option("--unset <name>", "give a variable its default again; may be repeated", collect, [])
@@ -151,37 +145,22 @@ function addUpdate(program: Command, act: Act): void {
     .option("--dry-run", "print what would be changed; exit status 10 when there is something", false)
     .addOption(tlsVerify())
     .action(
-      act(
-        async (
-          world: World,
-          name: string | undefined,
-          options: Omit<UpdateRequest, "name"> & { readonly all?: boolean },
-        ) => {
-          if (
-            (name === undefined) !== (options.all === true) ||
-            (options.all && (options.rebase || options.set.length > 0 || options.unset.length > 0))
-          ) {
-            throw new KeelsonError("E_USAGE", "update wants either a name or --all alone", {
-              hint: "keelson update --help",
-            });
-          }
-          const { update } = await import("./commands/update.ts");
-          return update(world, { name, ...options });
-        },
-      ),
+      act(async (world: World, name: string | undefined, options: Omit<UpdateRequest, "name">) => {
+        const { update } = await import("./commands/update.ts");
+        return update(world, { name, ...options });
+      }),
     );
+}
+
+function addGenerations(program: Command, act: Act): void {
   program
     .command("rollback <name>")
     .description("go back to an earlier deployment of a container")
-    .addOption(
-      new Option("--to <n>", "the generation to go to; default: the last good one before the current").argParser(
-        generation,
-      ),
-    )
+    .option("--to <n>", "the generation to go to; default: the last good one before the current")
     .addOption(soak())
     .option("--dry-run", "print what would be changed; exit status 10 when there is something", false)
     .action(
-      act(async (world: World, name: string, options: { to?: number; soak: string; dryRun: boolean }) => {
+      act(async (world: World, name: string, options: { to?: string; soak: string; dryRun: boolean }) => {
         const { rollback } = await import("./commands/rollback.ts");
         return rollback(world, { name, ...options });
       }),
@@ -202,7 +181,7 @@ function addUpdate(program: Command, act: Act): void {
     .action(
       act(async (world: World, name: string, number: string, options: { remove: boolean }) => {
         const { pin } = await import("./commands/history.ts");
-        await pin(world, name, generation(number), !options.remove);
+        await pin(world, name, number, !options.remove);
       }),
     );
 }

@@ -48,6 +48,9 @@ export const errorCodes = {
   E_INTERRUPTED: { status: 130, meaning: "stopped by a signal; what was begun has been undone" },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
+/** Exit statuses that are no failure; the others belong to a code. */
+export const statuses = { done: 0, changes: 10 } as const;
+
 export type ErrorCode = keyof typeof errorCodes;
 
 /** An error a person can act on: `message` names the thing, `hint` says what to do next, `code` never changes. */

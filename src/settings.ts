@@ -32,10 +32,10 @@ export const settingKeys = {
     meaning: "whether a registry must be who its certificate says; false also allows plain HTTP",
   },
   auth_file: { default: "", meaning: "a file with registry credentials, asked before the usual ones" },
-  keep: { default: "3", meaning: "deployments of a container that are kept, the current one among them" },
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
   layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+  keep: { default: "3", meaning: "deployments of a container that are kept, the current one among them" },
 } as const satisfies Record<string, { readonly default: string; readonly meaning: string }>;
 
 /** Every environment variable that is read. README lists the same table. */

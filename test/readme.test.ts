@@ -7,7 +7,7 @@ import { commandLine } from "../src/cli.ts";
 import { controlNames } from "../src/contract/exports.ts";
 import { variablesIn } from "../src/contract/template.ts";
 import { builtInVariables, forcedVariables } from "../src/contract/values.ts";
-import { errorCodes } from "../src/errors.ts";
+import { errorCodes, statuses } from "../src/errors.ts";
 import { environmentVariables, settingKeys, settingsPath } from "../src/settings.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -40,7 +40,12 @@ function optionsOf(command: Command): readonly (readonly string[])[] {
 }
 
 function usageOf(command: Command): string {
-  return [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(" ");
+  return [
+    command.name(),
+    ...command.registeredArguments.map((argument) =>
+      argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+    ),
+  ].join(" ");
 }
 
 describe("README", () => {
@@ -50,8 +55,8 @@ describe("README", () => {
   });
 
   it("lists every exit status", () => {
-    const statuses = new Set(Object.values(errorCodes).map(({ status }) => String(status)));
-    expect(firstCells("### Exit statuses")).toEqual([...statuses].sort());
+    const known = [...Object.values(errorCodes).map(({ status }) => status), ...Object.values(statuses)];
+    expect(firstCells("### Exit statuses")).toEqual([...new Set(known.map(String))].sort());
   });
 
   it("lists every setting with its default and meaning, and no other", () => {

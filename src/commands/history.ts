@@ -2,6 +2,7 @@ import { KeelsonError } from "../errors.ts";
 import { type Generation, readGenerations, writePin } from "../host/generations.ts";
 import { asWriter } from "../host/session.ts";
 import { shortDigest } from "../image/reference.ts";
+import { shownPath } from "../layer/path.ts";
 import { formatTable } from "../output.ts";
 import { transactionHost, type World } from "../world.ts";
 import { currentOf } from "./propose.ts";
@@ -24,19 +25,21 @@ export async function history(world: World, name: string): Promise<void> {
 }
 
 /** Keeps one deployment from being removed when there are more than are kept, or lets it go. */
-export async function pin(world: World, name: string, number: number, pinned: boolean): Promise<void> {
+export async function pin(world: World, name: string, wanted: string, pinned: boolean): Promise<void> {
   await asWriter("pin", world.paths, transactionHost(world), world.output.message, async () => {
     currentOf(world, name);
-    if (!readGenerations(world.paths.deployments, name).some((generation) => generation.number === number)) {
-      throw new KeelsonError("E_NOT_FOUND", `${name} has no generation ${number}`, {
+    const number = readGenerations(world.paths.deployments, name).find(
+      (generation) => String(generation.number) === wanted,
+    )?.number;
+    if (number === undefined) {
+      throw new KeelsonError("E_NOT_FOUND", `${name} has no generation ${shownPath(wanted)}`, {
         hint: `keelson history ${name} lists them.`,
       });
     }
     writePin(world.paths.deployments, name, number, pinned);
+    const line = `generation ${number} of ${name} is ${pinned ? "pinned" : "no longer pinned"}`;
+    world.output.answer({ name, generation: number, pinned }, [line]);
   });
-  world.output.answer({ name, generation: number, pinned }, [
-    `generation ${number} of ${name} is ${pinned ? "pinned" : "no longer pinned"}`,
-  ]);
 }
 
 function describe(generation: Generation, before: Generation | undefined) {

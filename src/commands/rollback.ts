@@ -1,4 +1,4 @@
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, statuses } from "../errors.ts";
 import { type Generation, readGenerations } from "../host/generations.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
@@ -12,7 +12,7 @@ import { currentOf, dependentsOf, factsOf, isRunning, soakOf } from "./propose.t
 export interface RollbackRequest {
   readonly name: string;
   /** The generation to go to; undefined: the last good one before the current. */
-  readonly to?: number | undefined;
+  readonly to?: string | undefined;
   readonly soak: string;
   readonly dryRun: boolean;
 }
@@ -22,7 +22,7 @@ export async function rollback(world: World, request: RollbackRequest): Promise<
   if (request.dryRun) {
     const { plan } = await planRollback(world, request);
     world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
-    return plan.changes.length === 0 ? 0 : 10;
+    return plan.changes.length === 0 ? statuses.done : statuses.changes;
   }
   const { to, plan } = await asWriter(
     "rollback",
@@ -67,7 +67,7 @@ function target(generations: readonly Generation[], from: Deployment, request: R
   const wanted = generations.filter(({ number, current, outcome }) =>
     request.to === undefined
       ? number < from.generation && outcome?.state !== "failed"
-      : number === request.to && !current,
+      : String(number) === request.to && !current,
   );
   const deployment = wanted.at(-1)?.deployment;
   if (deployment !== undefined) return deployment;

@@ -1,5 +1,5 @@
 import { forcedVariables, parseSet } from "../contract/values.ts";
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
 import { asWriter } from "../host/session.ts";
@@ -15,8 +15,9 @@ import { announce, currentOf, dependentsOf, factsOf, isRunning, propose, soakOf 
 import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
-  /** undefined: all containers, one after the other. */
   readonly name?: string | undefined;
+  /** All containers, one after the other, instead of the one of that name. */
+  readonly all: boolean;
   /** Another image to go over to. */
   readonly rebase?: string | undefined;
   readonly set: readonly string[];
@@ -41,6 +42,7 @@ interface Update {
 
 /** Brings one container, or all, to what their images are now. The exit status: that of the last one that failed. */
 export async function update(world: World, request: UpdateRequest): Promise<number> {
+  checkUsage(request);
   if (request.name !== undefined) return updateOne(world, request, request.name);
   let status = 0;
   for (const { name } of readContainers(world.paths.deployments)) {
@@ -53,6 +55,17 @@ export async function update(world: World, request: UpdateRequest): Promise<numb
     }
   }
   return status;
+}
+
+function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
+  if (all ? name === undefined && rebase === undefined && set.length + unset.length === 0 : name !== undefined) return;
+  throw new KeelsonError(
+    "E_USAGE",
+    "update takes the name of a container, or --all without a name, --rebase, --set and --unset",
+    {
+      hint: "keelson list shows the names.",
+    },
+  );
 }
 
 async function updateOne(world: World, request: UpdateRequest, name: string): Promise<number> {
@@ -84,7 +97,7 @@ async function preview(world: World, request: UpdateRequest, name: string): Prom
     const planned = await planUpdate(world, request, from, image);
     if (planned === undefined) return upToDate(world, name);
     world.output.answer({ ...describeDeployment(planned.to), ...describePlan(planned.plan) }, planLines(planned.plan));
-    return 10;
+    return statuses.changes;
   } finally {
     image.stage?.discard();
   }

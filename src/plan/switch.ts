@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FileState, HostChange } from "./change.ts";
-import type { Deployment, HostFile, MadeDirectory } from "./deployment.ts";
+import type { DeployedService, Deployment, HostFile, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 
 export interface SwitchRequest {
@@ -37,8 +37,7 @@ export function planSwitch(
   const unit = `${to.name}.service`;
   const files = openFilePlan(facts);
   const stop = from?.service !== undefined && request.running;
-  const { requiring, wanting } = request.dependents ?? { requiring: [], wanting: [] };
-  const stopped = stop ? [...requiring, unit] : [];
+  const stopped = stop ? [...(request.dependents?.requiring ?? []), unit] : [];
   const changes: HostChange[] = stopped.map((each) => ({ kind: "stop", unit: each }));
   const relinked = JSON.stringify(from?.service?.links) !== JSON.stringify(to.service?.links);
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
@@ -59,23 +58,19 @@ export function planSwitch(
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
   if (to.service?.enabled && (!from?.service?.enabled || relinked))
     changes.push({ kind: "enable", unit, links: to.service.links });
-  if (to.service !== undefined && (request.start || stop)) {
-    changes.push(...[unit, ...requiring.toReversed()].map((each): HostChange => ({ kind: "start", unit: each })));
-    const { health } = to.service;
-    if (request.soak !== undefined) {
-      const { name, runtime } = to;
-      changes.push({
-        kind: "watch",
-        unit,
-        others: [...requiring, ...wanting],
-        name,
-        runtime,
-        soak: request.soak,
-        ...(health === undefined ? {} : { health }),
-      });
-    }
-  }
+  if (to.service !== undefined && (request.start || stop)) changes.push(...started(to, to.service, request));
   return { changes, kept: files.kept };
+}
+
+/** The service, then what requires it, and a watch over all that leans on it. */
+function started(to: Deployment, service: DeployedService, request: SwitchRequest): readonly HostChange[] {
+  const { requiring, wanting } = request.dependents ?? { requiring: [], wanting: [] };
+  const starts = [service.unit, ...requiring.toReversed()].map((unit): HostChange => ({ kind: "start", unit }));
+  if (request.soak === undefined) return starts;
+  const { name, runtime } = to;
+  const { unit, health } = service;
+  const others = [...requiring, ...wanting];
+  return [...starts, { kind: "watch", unit, others, name, runtime, soak: request.soak, ...(health && { health }) }];
 }
 
 /** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link. What is needed to try again goes last. */

@@ -181,7 +181,6 @@ describe("the plan of a switch", () => {
       "replace /etc/systemd/system/etcd.service",
       "systemctl daemon-reload",
       "systemd-tmpfiles --create /etc/tmpfiles.d/keelson-etcd.conf",
-      "systemctl enable etcd.service",
       "systemctl start etcd.service",
     ]);
   });
