@@ -5,7 +5,7 @@ import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { findUnit } from "../host/unit-origin.ts";
-import { containerNameOf, parseReference } from "../image/reference.ts";
+import { containerNameOf } from "../image/reference.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
@@ -13,7 +13,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
 import { transactionHost, type World } from "../world.ts";
 import { announce, factsOf, type ProposalRequest, propose, runsOnce } from "./propose.ts";
-import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
+import { fetchImage, type ImageAtHand, type PullRequest, platformOf, readReference, storedImage } from "./pull.ts";
 
 export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];
@@ -32,12 +32,12 @@ interface Proposal {
  * An image labelled `atomic.run=once` is run instead, and gone afterwards. The exit status.
  */
 export async function install(world: World, request: InstallRequest): Promise<number> {
-  const name = checkName(request.name ?? containerNameOf(parseReference(request.image)));
+  const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
   parseSet(request.set);
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter("install", world.paths, transactionHost(world), world.output.message, async () => {
     await checkFree(world, name);
-    const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
+    const stored = storedImage(world, readReference(request.image), platformOf(request.platform));
     const image = stored ?? (await fetchImage(world, request, { kept: false }));
     try {
       const proposal = await proposeSwitch(world, request, name, image);
@@ -59,7 +59,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
 /** Prints the plan. What is fetched for it goes to a scratch directory and away again; the root is only read. */
 async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
   await checkFree(world, name);
-  const stored = storedImage(world, parseReference(request.image), platformOf(request.platform));
+  const stored = storedImage(world, readReference(request.image), platformOf(request.platform));
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
   try {
     const { deployment, plan } = await proposeSwitch(world, request, name, image);

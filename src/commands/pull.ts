@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { asWriter } from "../host/session.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Descriptor } from "../image/manifest.ts";
@@ -70,7 +71,7 @@ export async function fetchImage(
   request: PullRequest,
   options: { readonly kept: boolean; readonly scratch?: string },
 ): Promise<ImageAtHand> {
-  const reference = parseReference(request.image);
+  const reference = readReference(request.image);
   const source = world.source(reference, request.tlsVerify);
   const { layerEntries, layerSize } = world.settings;
   const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
@@ -92,6 +93,12 @@ export async function fetchImage(
   } finally {
     await source.close();
   }
+}
+
+/** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
+export function readReference(text: string): Reference {
+  const reference = parseReference(text);
+  return reference.kind === "registry" ? reference : { ...reference, path: resolve(reference.path) };
 }
 
 /** The platform asked for, or this host's. */

@@ -4,7 +4,6 @@ import { readContainers, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
-import { parseReference } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
@@ -12,7 +11,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
 import { transactionHost, type World } from "../world.ts";
 import { announce, currentOf, dependentsOf, factsOf, isRunning, propose, soakOf } from "./propose.ts";
-import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
+import { fetchImage, type ImageAtHand, platformOf, readReference, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
   readonly name?: string | undefined;
@@ -117,7 +116,7 @@ async function imageFor(
   const image = request.rebase ?? from.image.reference;
   const platform = from.image.platform;
   if (request.offline) {
-    const stored = storedImage(world, parseReference(image), platformOf(platform));
+    const stored = storedImage(world, readReference(image), platformOf(platform));
     if (stored !== undefined) return stored;
     throw new KeelsonError("E_NOT_FOUND", `${image} is not in the store`, { hint: "Pull it, or leave out --offline." });
   }
