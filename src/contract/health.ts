@@ -1,4 +1,4 @@
-import type { HealthCheck } from "../image/health.ts";
+import { type HealthCheck, longestTime } from "../image/health.ts";
 import { isObject } from "../image/json.ts";
 
 const standardRetries = 3;
@@ -15,7 +15,7 @@ export function parseHealth(declared: unknown, problem: (why: string) => void): 
   ) {
     problem("health has no command, a list of strings with the program first");
   } else if (!times.interval || !times.timeout) {
-    problem("health has an interval or timeout that is no time such as 500ms, 10s or 1m");
+    problem("health has an interval or timeout that is no time such as 500ms, 10s or 1m, a day at most");
   } else if (!Number.isInteger(retries) || retries < 0 || retries > 1000) {
     problem("health has retries that are no count");
   } else {
@@ -24,10 +24,12 @@ export function parseHealth(declared: unknown, problem: (why: string) => void): 
   return undefined;
 }
 
-/** A time as people write it: `10s`, `500ms`, `2m`, or a number of seconds; undefined when it is none. */
+/** A time as people write it: `10s`, `500ms`, `2m`, or a number of seconds; undefined when it is none, or above a day. */
 export function parseTime(value: unknown): number | undefined {
-  const match = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|min|h)?$/.exec(String(value));
+  const text = typeof value === "number" ? String(value) : value;
+  const match = typeof text === "string" ? /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|min|h)?$/.exec(text) : null;
   if (match === null) return undefined;
   const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
-  return Math.round(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000));
+  const time = Math.round(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000));
+  return time <= longestTime ? time : undefined;
 }

@@ -28,7 +28,7 @@ export function writeOnceBundle(
   const path = join(directory, String(process.pid));
   mkdirSync(path, { recursive: true, mode: 0o700 });
   checkout(repository, tree, join(path, "image"));
-  for (const name of ["rootfs", "upper", "work"]) mkdirSync(join(path, name));
+  for (const name of ["rootfs", "above"]) mkdirSync(join(path, name));
   writeFileSync(join(path, "config.json"), deployment.config, { mode: 0o600 });
   if (deployment.tmpfiles !== undefined) writeFileSync(join(path, "tmpfiles.conf"), deployment.tmpfiles.text);
   return { path, deployment };
@@ -42,19 +42,35 @@ export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<num
   const { path, deployment } = bundle;
   const id = `${deployment.name}-${process.pid}`;
   const tmpfiles = existsSync(join(path, "tmpfiles.conf")) ? join(path, "tmpfiles.conf") : undefined;
-  const root = join(path, "rootfs");
-  let mounted = false;
+  const mounts: string[] = [];
   try {
     if (tmpfiles !== undefined) await systemd.tmpfiles("create", tmpfiles);
-    const layers = `lowerdir=${join(path, "image")},upperdir=${join(path, "upper")},workdir=${join(path, "work")}`;
-    await runMount("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
-    mounted = true;
+    await mountRoot(path, mounts);
     return await exitStatus(deployment.runtime, ["run", "--bundle", path, id]);
   } finally {
-    if (mounted) await runMount("umount", [root]);
+    for (const mount of mounts.toReversed()) await runMount("umount", [mount]);
     if (tmpfiles !== undefined) await systemd.tmpfiles("remove", tmpfiles);
     rmSync(path, { recursive: true, force: true });
     if (removeIfEmpty(dirname(path))) removeIfEmpty(dirname(dirname(path)));
+  }
+}
+
+/** The upper layer is on the store's file system, or in memory where that cannot carry one: an overlay itself, say. */
+async function mountRoot(path: string, mounts: string[]): Promise<void> {
+  const above = join(path, "above");
+  const root = join(path, "rootfs");
+  const mountOverlay = async (): Promise<void> => {
+    for (const name of ["upper", "work"]) mkdirSync(join(above, name), { recursive: true });
+    const layers = `lowerdir=${join(path, "image")},upperdir=${join(above, "upper")},workdir=${join(above, "work")}`;
+    await runMount("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
+    mounts.push(root);
+  };
+  try {
+    await mountOverlay();
+  } catch {
+    await runMount("mount", ["-t", "tmpfs", "-o", "mode=700", "tmpfs", above]);
+    mounts.push(above);
+    await mountOverlay();
   }
 }
 

@@ -9,6 +9,9 @@ export interface HealthCheck {
   readonly retries: number;
 }
 
+/** A day in milliseconds: a timer set for 25 of them goes off at once. */
+export const longestTime = 86_400_000;
+
 const perMillisecond = 1_000_000;
 
 /**
@@ -21,7 +24,7 @@ export function parseHealthcheck(value: unknown): HealthCheck | undefined {
   const command = kind === "CMD" ? rest : kind === "CMD-SHELL" ? ["/bin/sh", "-c", rest.join(" ")] : [];
   if (command.length === 0) return undefined;
   const time = (time: unknown, standard: number): number =>
-    typeof time === "number" && time > 0 ? time / perMillisecond : standard;
+    typeof time === "number" && time > 0 ? Math.min(Math.max(1, time / perMillisecond), longestTime) : standard;
   const { Retries: retries } = value;
   return {
     command,
