@@ -222,6 +222,15 @@ function addLists(program: Command, act: Act): void {
       }),
     );
   program
+    .command("verify [name]")
+    .description("read again every byte that was installed, and name what is not as it was")
+    .action(
+      act(async (world: World, name: string | undefined) => {
+        const { verify } = await import("./commands/verify.ts");
+        return verify(world, name);
+      }),
+    );
+  program
     .command("info <name>")
     .description("show what is known of a container, or of an image in the store")
     .action(

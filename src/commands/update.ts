@@ -39,21 +39,42 @@ interface Update {
   readonly plan: SwitchPlan;
 }
 
-/** Brings one container, or all, to what their images are now. The exit status: that of the last one that failed. */
+/** How it went with one container. */
+interface Answered {
+  readonly status: number;
+  readonly document: object;
+  readonly lines: readonly string[];
+}
+
+/**
+ * Brings one container, or all, to what their images are now. Of all, one that fails stops no other. The exit status: 1
+ * when one of all failed.
+ */
 export async function update(world: World, request: UpdateRequest): Promise<number> {
   checkUsage(request);
-  if (request.name !== undefined) return updateOne(world, request, request.name);
-  let status = 0;
+  if (request.name !== undefined) {
+    const { status, document, lines } = await updateOne(world, request, request.name);
+    world.output.answer(document, lines);
+    return status;
+  }
+  const answers: Answered[] = [];
   for (const { name } of readContainers(world.paths.deployments)) {
     try {
-      await updateOne(world, request, name);
+      answers.push(await updateOne(world, request, name));
     } catch (error) {
+      world.signal.throwIfAborted();
       if (!(error instanceof KeelsonError)) throw error;
-      world.output.warn(`${name}: ${error.message}`);
-      status = 1;
+      const { code, message, hint } = error;
+      world.output.warn(`${name}: ${message} (${code})`);
+      answers.push({ status: 1, document: { name, error: { code, message, hint } }, lines: [`${name}: failed`] });
     }
   }
-  return status;
+  world.output.answer(
+    answers.map(({ document }) => document),
+    answers.flatMap(({ lines }) => lines),
+  );
+  const ended = new Set(answers.map(({ status }) => status));
+  return [1, statuses.changes].find((status) => ended.has(status)) ?? statuses.done;
 }
 
 function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
@@ -67,7 +88,7 @@ function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
   );
 }
 
-async function updateOne(world: World, request: UpdateRequest, name: string): Promise<number> {
+async function updateOne(world: World, request: UpdateRequest, name: string): Promise<Answered> {
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter("update", world.paths, transactionHost(world), world.output.message, async () => {
     const from = currentOf(world, name);
@@ -80,31 +101,31 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
       image.stage?.discard();
     }
   });
-  if (done === undefined) return upToDate(world, name);
+  if (done === undefined) return upToDate(name);
   for (const path of done.plan.kept)
     world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
   const line = `updated ${name} from generation ${done.from.generation} to ${done.to.generation} (${done.to.image.digest})`;
-  world.output.answer({ ...describeDeployment(done.to), ...describePlan(done.plan), updated: true }, [line]);
-  return 0;
+  const document = { ...describeDeployment(done.to), ...describePlan(done.plan), updated: true };
+  return { status: statuses.done, document, lines: [line] };
 }
 
 /** Exit status 10 when there is something to do. */
-async function preview(world: World, request: UpdateRequest, name: string): Promise<number> {
+async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
   const from = currentOf(world, name);
   const image = await imageFor(world, request, from, world.scratch());
   try {
     const planned = await planUpdate(world, request, from, image);
-    if (planned === undefined) return upToDate(world, name);
-    world.output.answer({ ...describeDeployment(planned.to), ...describePlan(planned.plan) }, planLines(planned.plan));
-    return statuses.changes;
+    if (planned === undefined) return upToDate(name);
+    const document = { ...describeDeployment(planned.to), ...describePlan(planned.plan) };
+    return { status: statuses.changes, document, lines: planLines(planned.plan) };
   } finally {
     image.stage?.discard();
   }
 }
 
-function upToDate(world: World, name: string): number {
-  world.output.answer({ name, updated: false, changes: [] }, [`${name}: Latest version already installed.`]);
-  return 0;
+function upToDate(name: string): Answered {
+  const lines = [`${name}: Latest version already installed.`];
+  return { status: statuses.done, document: { name, updated: false, changes: [] }, lines };
 }
 
 async function imageFor(
@@ -138,7 +159,8 @@ async function planUpdate(
     set.delete(name);
   }
   const same = JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort());
-  if (same && image.image.digest === from.image.digest && request.rebase === undefined) return undefined;
+  const { reference, digest } = image.image;
+  if (same && digest === from.image.digest && (reference ?? digest) === from.image.reference) return undefined;
   const { rootfs, runtime, service } = from;
   const uuid = String(from.values.UUID ?? world.uuid());
   const to = await propose(
@@ -162,8 +184,9 @@ async function planUpdate(
 /** A failure puts the earlier deployment back, running if it ran; the new one stays on disk, marked, to be looked at. */
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
   const { deployments, repository } = world.paths;
-  image.publish();
+  // The image takes its name in the store last: until then another one may have it.
   stageDeployment(deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
+  image.publish();
   world.signal.throwIfAborted();
   const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes: plan.changes } as const;
   const at = world.now().toISOString();

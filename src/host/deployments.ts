@@ -1,5 +1,7 @@
 import {
   closeSync,
+  existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -85,15 +87,25 @@ export function stageDeployment(
   }
 }
 
-/** Removes what no command has finished: names without a current deployment, and deployments still beside their place. */
+/**
+ * Removes what no command has finished: names without a current deployment, deployments still beside their place, and
+ * those newer than the current one that were never switched to, which have no outcome.
+ */
 export function sweepDeployments(directory: string): void {
   for (const name of entriesOf(directory)) {
     const container = join(directory, name);
     if (!hasCurrent(directory, name)) rmSync(container, { recursive: true, force: true });
     for (const entry of entriesOf(container)) {
-      if (entry.endsWith(".new")) rmSync(join(container, entry), { recursive: true, force: true });
+      if (entry.endsWith(".new") || isUntried(container, entry))
+        rmSync(join(container, entry), { recursive: true, force: true });
     }
   }
+}
+
+function isUntried(container: string, entry: string): boolean {
+  const current = join(container, "current");
+  if (!/^[1-9][0-9]*$/.test(entry) || !lstatSync(current).isSymbolicLink()) return false;
+  return Number(entry) > Number(readlinkSync(current)) && !existsSync(join(container, entry, "outcome.json"));
 }
 
 function syncAll(path: string): void {

@@ -91,7 +91,7 @@ function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot)
   const target = fact.kind === "symlink" ? fact.target : undefined;
   if (change.to === undefined) {
     if (target !== undefined && target === change.from) removeFile(path);
-  } else if (fact.kind === "missing" || target === change.from || target === change.to) {
+  } else if (fact.kind === "missing" || (target !== undefined && [change.from, change.to].includes(target))) {
     linkDurably(path, Buffer.from(change.to, "latin1"));
   } else {
     throw inTheWay(change.path);

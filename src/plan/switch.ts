@@ -53,7 +53,8 @@ export function planSwitch(
     to: to.generation,
   });
   changes.push(...files.text(from?.service, to.service));
-  if (to.service !== undefined) changes.push({ kind: "reload" });
+  changes.push(...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories)));
+  if ((to.service ?? from?.service) !== undefined) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
   if (to.service?.enabled && (!from?.service?.enabled || relinked))
@@ -116,6 +117,10 @@ function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly
   return directories
     .filter(({ path }) => facts.at(path).kind === "missing")
     .map(({ path, mode }) => ({ kind: "directory", path, to: mode }));
+}
+
+function notAmong(directories: readonly MadeDirectory[], others: readonly MadeDirectory[]): readonly MadeDirectory[] {
+  return directories.filter(({ path }) => !others.some((other) => other.path === path));
 }
 
 function removed(directories: readonly MadeDirectory[]): readonly HostChange[] {
@@ -187,13 +192,13 @@ function hostFileChange(
     file?.kind === "symlink" ? file.target : undefined;
   if (from?.kind === "symlink" || (from === undefined && to?.kind === "symlink")) {
     if (to?.kind !== "file") return files.symlink(path, target(from), target(to));
-    return [
-      ...files.symlink(path, target(from), undefined),
-      { kind: "file", path, to: { mode: to.mode, sha256: to.sha256, content: to.content } },
-    ];
+    const gone = files.symlink(path, target(from), undefined);
+    if (files.kept.includes(path)) return gone;
+    return [...gone, { kind: "file", path, to: { mode: to.mode, sha256: to.sha256, content: to.content } }];
   }
   if (to?.kind !== "symlink") return files.file(path, state(from), state(to));
-  return [...files.file(path, state(from), undefined), { kind: "symlink", path, to: to.target }];
+  const gone = files.file(path, state(from), undefined);
+  return files.kept.includes(path) ? gone : [...gone, { kind: "symlink", path, to: to.target }];
 }
 
 function textState(text: string): FileState {

@@ -1,15 +1,16 @@
 import { createRequire } from "node:module";
 import { getSystemErrorName } from "node:util";
 import type koffi from "koffi";
+import type { Xattrs } from "../layer/entry.ts";
 
 /** The system calls Node does not offer. Paths are bytes. Each throws an Error whose `code` is the errno's name. */
 export interface Libc {
   /** Takes the lock, or returns false when another open file holds it. */
   tryLock(fd: number): boolean;
-  /** Waits for the lock, blocking the thread. */
-  lock(fd: number): void;
   /** `name` one character a byte. */
   setXattr(path: Buffer, name: string, value: Buffer): void;
+  /** Names and values, one character a byte, sorted by name; a symlink's own. Without those that say where it is: security.selinux. */
+  listXattrs(path: Buffer): Xattrs;
   makeFifo(path: Buffer, mode: number): void;
   makeCharacterDevice(path: Buffer, mode: number, major: number, minor: number): void;
   /** Writes everything of the file system that holds `fd` to its medium. */
@@ -18,6 +19,8 @@ export interface Libc {
   setTime(path: Buffer, seconds: number): void;
 }
 
+/** What the kernel lets names, or a value, be at most, in bytes. */
+const xattrLimit = 64 * 1024;
 const lockExclusive = 2;
 const lockNow = 4;
 const atCwd = -100;
@@ -33,12 +36,11 @@ export function libc(): Libc {
   return loaded;
 }
 
+type Check = (result: number, what: string) => void;
+
 function bind(ffi: typeof koffi): Libc {
   const library = ffi.load("libc.so.6");
   const flock = library.func("int flock(int fd, int operation)");
-  const lsetxattr = library.func(
-    "int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)",
-  );
   const mknod = library.func("int mknod(const uint8_t *path, uint32_t mode, uint64_t device)");
   const syncfs = library.func("int syncfs(int fd)");
   const utimensat = library.func("int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)");
@@ -56,12 +58,7 @@ function bind(ffi: typeof koffi): Libc {
       check(-1, "flock");
       return false;
     },
-    lock: (fd) => check(flock(fd, lockExclusive), "flock"),
-    setXattr: (path, name, value) =>
-      check(
-        lsetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), value, value.length, 0),
-        `setxattr ${name} on ${path.toString()}`,
-      ),
+    ...bindXattrs(library, check),
     makeFifo: (path, mode) => check(mknod(terminated(path), fifoType | mode, 0), `mkfifo ${path.toString()}`),
     makeCharacterDevice: (path, mode, major, minor) =>
       check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), `mknod ${path.toString()}`),
@@ -73,6 +70,41 @@ function bind(ffi: typeof koffi): Libc {
       const time = BigInt.asIntN(64, BigInt(whole));
       const times = new BigInt64Array([time, BigInt(nanoseconds), time, BigInt(nanoseconds)]);
       check(utimensat(atCwd, terminated(path), times, symlinkNoFollow), `utimensat ${path.toString()}`);
+    },
+  };
+}
+
+function bindXattrs(library: ReturnType<typeof koffi.load>, check: Check): Pick<Libc, "setXattr" | "listXattrs"> {
+  const lsetxattr = library.func(
+    "int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)",
+  );
+  const llistxattr = library.func("int64_t llistxattr(const uint8_t *path, _Out_ uint8_t *list, size_t size)");
+  const lgetxattr = library.func(
+    "int64_t lgetxattr(const uint8_t *path, const uint8_t *name, _Out_ uint8_t *value, size_t size)",
+  );
+  const value = Buffer.alloc(xattrLimit);
+
+  function valueOf(path: Buffer, name: string): string {
+    const size = Number(lgetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), value, value.length));
+    if (size < 0) check(-1, `getxattr ${name} of ${path.toString()}`);
+    return value.toString("latin1", 0, size);
+  }
+
+  return {
+    setXattr: (path, name, bytes) =>
+      check(
+        lsetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), bytes, bytes.length, 0),
+        `setxattr ${name} on ${path.toString()}`,
+      ),
+    listXattrs(path) {
+      const length = Number(llistxattr(terminated(path), value, value.length));
+      if (length < 0) check(-1, `listxattr ${path.toString()}`);
+      if (length === 0) return [];
+      const names = value.toString("latin1", 0, length - 1).split("\0");
+      return names
+        .filter((name) => name !== "security.selinux")
+        .sort()
+        .map((name) => [name, valueOf(path, name)] as const);
     },
   };
 }

@@ -52,6 +52,14 @@ describe("a transaction", () => {
     expect(readJournal(host)).toBeUndefined();
   });
 
+  it("puts no symlink where somebody has put a file meanwhile", async () => {
+    const host = openHost();
+    writeFileSync(join(host.directory, "etc/link"), "mine");
+    const change: HostChange = { kind: "symlink", path: "/etc/link", to: "a" };
+    await expect(transact(record([change]), host)).rejects.toMatchObject({ code: "E_FILE_EXISTS" });
+    expect(readFileSync(join(host.directory, "etc/link"), "utf8")).toBe("mine");
+  });
+
   it("takes everything back when one change fails, and throws why", async () => {
     const host = openHost();
     mkdirSync(join(host.directory, "var/lib/keelson/journal"));
