@@ -84,7 +84,7 @@ function bindXattrs(library: ReturnType<typeof koffi.load>, check: Check): Pick<
   );
   const value = Buffer.alloc(xattrLimit);
 
-  function valueOf(path: Buffer, name: string): string {
+  function readValue(path: Buffer, name: string): string {
     const size = Number(lgetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), value, value.length));
     if (size < 0) check(-1, `getxattr ${name} of ${path.toString()}`);
     return value.toString("latin1", 0, size);
@@ -104,7 +104,7 @@ function bindXattrs(library: ReturnType<typeof koffi.load>, check: Check): Pick<
       return names
         .filter((name) => name !== "security.selinux")
         .sort()
-        .map((name) => [name, valueOf(path, name)] as const);
+        .map((name) => [name, readValue(path, name)] as const);
     },
   };
 }
