@@ -37,7 +37,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter("install", world.paths, transactionHost(world), world.output.message, async () => {
     await checkFree(world, name);
-    const stored = storedImage(world, readReference(request.image), platformOf(request.platform));
+    const stored = imageInStore(world, request);
     const image = stored ?? (await fetchImage(world, request, { kept: false }));
     try {
       const proposal = await proposeSwitch(world, request, name, image);
@@ -56,10 +56,16 @@ export async function install(world: World, request: InstallRequest): Promise<nu
   return 0;
 }
 
+/** What a registry's tag named when it was pulled serves as it is; a file is read again, as it may be another by now. */
+function imageInStore(world: World, request: InstallRequest): ImageAtHand | undefined {
+  const reference = readReference(request.image);
+  return reference.kind === "registry" ? storedImage(world, reference, platformOf(request.platform)) : undefined;
+}
+
 /** Prints the plan. What is fetched for it goes to a scratch directory and away again; the root is only read. */
 async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
   await checkFree(world, name);
-  const stored = storedImage(world, readReference(request.image), platformOf(request.platform));
+  const stored = imageInStore(world, request);
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
   try {
     const { deployment, plan } = await proposeSwitch(world, request, name, image);

@@ -50,7 +50,7 @@ export async function pull(world: World, request: PullRequest): Promise<void> {
 export function storedImage(world: World, reference: Reference, platform: Platform): ImageAtHand | undefined {
   const name = formatReference(reference);
   const image = readImages(world.paths.images).find((stored) => stored.reference === name);
-  if (image === undefined || reference.kind !== "registry") return undefined;
+  if (image === undefined) return undefined;
   const { config } = readDocuments(world.paths.images, image);
   const tree = readWholeTree(world.paths, image);
   if (

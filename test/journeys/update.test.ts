@@ -187,7 +187,7 @@ it("53: --all goes with neither a name nor what is meant for one container", asy
   }
 });
 
-it("43, 44: an update that fails after staging leaves the root as it was, but for the failed generation", async () => {
+it("34, 43, 44: an update that fails after staging leaves the root as it was, but for the failed generation", async () => {
   const { host, update, generation } = await bed.installed();
   await mkdir(host.path("/usr/lib/systemd/system"), { recursive: true });
   const also = host.path("/usr/lib/systemd/system/other.service");
