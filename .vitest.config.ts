@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Tiers by folder: `unit` runs side by side; `journeys` (the built program) and `boot` (a real systemd) own the machine
- * while they run, so their files follow one another, and the tiers do too.
+ * while they run, so their files follow one another, and the tiers do too. `kernel` (a machine in qemu) is slow and
+ * runs only when it is asked for by name.
  */
 export default defineConfig({
   test: {
@@ -11,7 +12,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/journeys/**", "test/boot/**", "test/bench/**"],
+          exclude: ["test/journeys/**", "test/boot/**", "test/kernel/**", "test/bench/**"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -34,6 +35,15 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
           testTimeout: 300_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: "kernel",
+          include: ["test/kernel/**/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+          hookTimeout: 900_000,
         },
       },
     ],
