@@ -2,7 +2,7 @@ import { latin1Of } from "../contract/host-path.ts";
 import { renderTmpfiles } from "../contract/template.ts";
 import type { Values } from "../contract/values.ts";
 import { KeelsonError, printable } from "../errors.ts";
-import type { PlannedConfig } from "./config.ts";
+import type { BindMount, PlannedConfig } from "./config.ts";
 import type { DeployedTmpfiles, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { missingParents } from "./host-files.ts";
@@ -29,37 +29,37 @@ export function planState(
   config: PlannedConfig,
   facts: HostFacts,
 ): PlannedState {
-  const { name, text, warnings } = stateText(request, values, config, facts);
-  const lines = parseTmpfiles(text, name);
-  if (lines.length === 0) return { lines, warnings };
-  return { tmpfiles: deployedTmpfiles(request.name, text, lines, facts), lines, warnings };
-}
-
-interface StateText {
-  readonly name: string;
-  readonly text: string;
-  readonly warnings: readonly string[];
-}
-
-function stateText(request: DeploymentRequest, values: Values, config: PlannedConfig, facts: HostFacts): StateText {
-  const template =
-    request.contract.tmpfiles ?? (request.contract.config === undefined ? request.defaults.tmpfiles : undefined);
-  if (template !== undefined) return { name: template.name, text: renderTmpfiles(template, values), warnings: [] };
   // What keelson made for the container before is asked for again, whether it is there now or not.
   const absent = config.binds.filter(({ source }) => {
     const path = facts.resolve(latin1Of(source));
     return facts.at(path).kind === "missing" || facts.madeBefore(path);
   });
+  // Nothing is guessed where the image has a file: a directory in its place would only hide that the file is missing.
   const files = absent.filter(({ destination }) => request.isFileInImage(destination));
-  return {
-    name: `${request.name}.conf`,
-    text: tmpfilesForBinds(
-      absent.filter((bind) => !files.includes(bind)),
-      config.uid,
-      config.gid,
-    ),
-    warnings: files.map(({ source }) => `${printable(source)} is bound into the container and does not exist`),
-  };
+  const { name, text } = stateText(
+    request,
+    values,
+    config,
+    absent.filter((bind) => !files.includes(bind)),
+  );
+  const lines = parseTmpfiles(text, name);
+  const warnings = files
+    .filter(({ source }) => !lines.some((line) => line.path === source))
+    .map(({ source }) => `${printable(source)} is bound into the container and does not exist`);
+  if (lines.length === 0) return { lines, warnings };
+  return { tmpfiles: deployedTmpfiles(request.name, text, lines, facts), lines, warnings };
+}
+
+function stateText(
+  request: DeploymentRequest,
+  values: Values,
+  config: PlannedConfig,
+  absent: readonly BindMount[],
+): { readonly name: string; readonly text: string } {
+  const template =
+    request.contract.tmpfiles ?? (request.contract.config === undefined ? request.defaults.tmpfiles : undefined);
+  if (template !== undefined) return { name: template.name, text: renderTmpfiles(template, values) };
+  return { name: `${request.name}.conf`, text: tmpfilesForBinds(absent, config.uid, config.gid) };
 }
 
 function deployedTmpfiles(

@@ -44,10 +44,7 @@ export function madeBy(lines: readonly TmpfilesLine[]): readonly string[] {
   return [...new Set(directories.map((line) => line.path.replace(/\/+$/, "")))];
 }
 
-/**
- * Lines that make the sources of bind mounts, for an image without a tmpfiles template. `kindOf` tells what the mount's
- * destination is in the image: nothing is guessed for a file.
- */
+/** Lines that make the sources of bind mounts, for an image without a tmpfiles template. */
 export function tmpfilesForBinds(binds: readonly BindMount[], uid: number, gid: number): string {
   return binds.map(({ source }) => `d ${source} 0700 ${uid} ${gid} - -\n`).join("");
 }
