@@ -75,15 +75,6 @@ export function variablesOf(contract: Contract): ContractVariables {
   return { overridable, required, provided };
 }
 
-/**
- * The unit starts its container detached, with a pid file: it names EXEC_STOPPOST and PIDFILE. The original did this for
- * `$PIDFILE` only; `${PIDFILE}` and Handlebars count here too. Throws E_TEMPLATE.
- */
-export function usesDetachedForm(unit: Template): boolean {
-  const names = variablesIn(unit);
-  return names.includes("EXEC_STOPPOST") && names.includes("PIDFILE");
-}
-
 /** The template of the path that `renameFiles` gives to a host file. */
 export function renameTemplate(text: string): Template {
   return { kind: "string-template", name: "/exports/manifest.json", text };

@@ -4,7 +4,6 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -17,6 +16,7 @@ import { errnoOf } from "../errors.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
+import { namesIn } from "../store/directory.ts";
 import { syncDirectory } from "../store/durable.ts";
 import { libc } from "../store/libc.ts";
 import type { Repository } from "../store/repository.ts";
@@ -28,8 +28,8 @@ export type InstalledContainer =
 
 /** Every container below `directory` that has a current deployment, by name. One that is broken hides no other. */
 export function readContainers(directory: string): readonly InstalledContainer[] {
-  return entriesOf(directory)
-    .sort()
+  return namesIn(directory)
+    .toSorted()
     .map((name) => readContainer(directory, name))
     .filter((container) => container !== undefined);
 }
@@ -54,7 +54,7 @@ export function readContainer(directory: string, name: string): InstalledContain
 
 /** The number the next deployment of `name` gets. */
 export function nextGeneration(directory: string, name: string): number {
-  const numbers = entriesOf(join(directory, name)).map((entry) => Number.parseInt(entry, 10));
+  const numbers = namesIn(join(directory, name)).map((entry) => Number.parseInt(entry, 10));
   return Math.max(0, ...numbers.filter(Number.isInteger)) + 1;
 }
 
@@ -92,10 +92,10 @@ export function stageDeployment(
  * those newer than the current one that were never switched to, which have no outcome.
  */
 export function sweepDeployments(directory: string): void {
-  for (const name of entriesOf(directory)) {
+  for (const name of namesIn(directory)) {
     const container = join(directory, name);
     if (!hasCurrent(directory, name)) rmSync(container, { recursive: true, force: true });
-    for (const entry of entriesOf(container)) {
+    for (const entry of namesIn(container)) {
       if (entry.endsWith(".new") || isUntried(container, entry))
         rmSync(join(container, entry), { recursive: true, force: true });
     }
@@ -118,14 +118,5 @@ function syncAll(path: string): void {
 }
 
 function hasCurrent(directory: string, name: string): boolean {
-  return entriesOf(join(directory, name)).includes("current");
-}
-
-function entriesOf(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
-    throw error;
-  }
+  return namesIn(join(directory, name)).includes("current");
 }

@@ -1,8 +1,8 @@
-import { type Dirent, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
-import { errnoOf } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { alsoInstalled, unitDirectory } from "../plan/unit-links.ts";
+import { entriesIn } from "../store/directory.ts";
 import { findUnit } from "./unit-origin.ts";
 
 /** A unit file found below a root. */
@@ -29,24 +29,15 @@ export async function installedTogether(root: string, unit: string): Promise<rea
 
 /** The links by which any of `units` is enabled below `root`: in directories of other units, and aliases. */
 export function enabledLinks(root: string, units: readonly string[]): readonly DeployedLink[] {
-  const top = entriesOf(join(root, unitDirectory));
+  const top = entriesIn(join(root, unitDirectory));
   const aliases = top.filter((entry) => entry.isSymbolicLink() && !units.includes(entry.name)).map(({ name }) => name);
   const others = top
     .filter((entry) => entry.isDirectory() && /\.(?:wants|requires|upholds)$/.test(entry.name))
-    .flatMap(({ name }) => entriesOf(join(root, unitDirectory, name)).map((entry) => ({ directory: name, entry })))
+    .flatMap(({ name }) => entriesIn(join(root, unitDirectory, name)).map((entry) => ({ directory: name, entry })))
     .filter(({ entry }) => entry.isSymbolicLink() && units.includes(entry.name))
     .map(({ directory, entry }) => `${directory}/${entry.name}`);
   const linkAt = (name: string): DeployedLink => {
     return { path: `${unitDirectory}/${name}`, target: readlinkSync(join(root, unitDirectory, name)) };
   };
   return [...aliases.map(linkAt).filter(({ target }) => units.includes(basename(target))), ...others.map(linkAt)];
-}
-
-function entriesOf(path: string): readonly Dirent[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }

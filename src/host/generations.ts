@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { namesIn } from "../store/directory.ts";
 import { writeDurably } from "../store/durable.ts";
 
 /** What became of a deployment: `good` when it was switched to and stayed, `failed` when it had to go. */
@@ -107,14 +108,5 @@ function readJson<T>(path: string): T | undefined {
     return JSON.parse(readFileSync(path, "utf8")) as T;
   } catch {
     return undefined;
-  }
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
-    throw error;
   }
 }

@@ -1,6 +1,7 @@
-import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
+import { entriesIn } from "../store/directory.ts";
 
 /** Where a unit name is taken. `path` is the host's own, without the root. */
 export interface UnitOrigin {
@@ -67,7 +68,7 @@ function unitFile(root: string, directory: string, unit: string): UnitOrigin | u
 /** Only unit files of the same type can claim a name. */
 function aliasing(root: string, directory: string, unit: string): UnitOrigin | undefined {
   const suffix = unit.slice(unit.lastIndexOf("."));
-  const files = entriesOf(join(root, directory)).filter((entry) => entry.isFile() && entry.name.endsWith(suffix));
+  const files = entriesIn(join(root, directory)).filter((entry) => entry.isFile() && entry.name.endsWith(suffix));
   const claimant = files.find(({ name }) => claims(readFileSync(join(root, directory, name), "latin1"), unit));
   return claimant === undefined ? undefined : { kind: "alias", path: `/${directory}/${claimant.name}` };
 }
@@ -88,15 +89,6 @@ function entryAt(path: string): ReturnType<typeof lstatSync> | undefined {
     return lstatSync(path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-    throw error;
-  }
-}
-
-function entriesOf(path: string): readonly Dirent[] {
-  try {
-    return readdirSync(path, { withFileTypes: true });
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
     throw error;
   }
 }

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, KeelsonError } from "../errors.ts";
+import { KeelsonError } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
+import { namesIn } from "./directory.ts";
 import { syncDirectory } from "./durable.ts";
 import { imageRef, imageRefs, readDocuments, readImages, removeImage, type StoredImage } from "./images.ts";
 import { objectsOf, readLayers, type StorePaths } from "./store.ts";
@@ -67,15 +68,6 @@ function neededObjects(paths: StorePaths, images: readonly StoredImage[]): Reado
 
 function sweep(directory: string, needed: (name: string) => boolean): void {
   for (const name of namesIn(directory)) if (!needed(name)) rmSync(join(directory, name), { force: true });
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }
 
 function setMark(paths: StorePaths): void {

@@ -1,20 +1,10 @@
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from "node:fs";
+import { closeSync, constants, lstatSync, openSync, readFileSync, readlinkSync, readSync, type Stats } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes } from "../layer/entry.ts";
 import type { DirectoryNode, TreeNode } from "../layer/tree.ts";
+import { namesIn } from "./directory.ts";
 import { readImages } from "./images.ts";
 import { libc } from "./libc.ts";
 import { fileHash, symlinkObjectName } from "./object.ts";
@@ -115,13 +105,4 @@ function objectNameOf(path: Buffer, stat: Stats): ObjectName | undefined {
 
 function sha256(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex");
-}
-
-function namesIn(directory: Buffer): readonly string[] {
-  try {
-    return readdirSync(directory, "buffer").map((name) => name.toString("latin1"));
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return [];
-    throw error;
-  }
 }

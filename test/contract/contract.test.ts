@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: string templates are the subject here
 import { describe, expect, it } from "vitest";
-import { parseContract, usesDetachedForm, variablesOf } from "../../src/contract/contract.ts";
+import { parseContract, variablesOf } from "../../src/contract/contract.ts";
 import { controlNames } from "../../src/contract/exports.ts";
-import { directoryOf, errorOf, exportsOf, fileOf, handlebarsTemplate, stringTemplate } from "./contracts.ts";
+import { directoryOf, errorOf, exportsOf, fileOf } from "./contracts.ts";
 
 function problemOf(manifest: string): string {
   const error = errorOf(() => parseContract(exportsOf({ "manifest.json": manifest })));
@@ -190,25 +190,5 @@ describe("variablesOf", () => {
     );
     expect(error.code).toBe("E_TEMPLATE");
     expect(error.message).toContain("/exports/hostfs/etc/b");
-  });
-});
-
-describe("usesDetachedForm", () => {
-  it.each([
-    ["$EXEC_STOPPOST $PIDFILE", true],
-    ["${EXEC_STOPPOST} ${PIDFILE}", true],
-    ["$EXEC_STOPPOST ${PIDFILE}", true],
-    ["$EXEC_STOPPOST", false],
-    ["${PIDFILE}", false],
-    ["$$EXEC_STOPPOST $$PIDFILE", false],
-    ["EXEC_STOPPOST PIDFILE", false],
-    ["$EXEC_STOPPOSTS $PIDFILES", false],
-  ])("18: a unit with %s: %s", (text, expected) => {
-    expect(usesDetachedForm(stringTemplate(text))).toBe(expected);
-  });
-
-  it("18: Handlebars counts too", () => {
-    expect(usesDetachedForm(handlebarsTemplate("ExecStopPost={{EXEC_STOPPOST}}\nPIDFile={{{PIDFILE}}}"))).toBe(true);
-    expect(usesDetachedForm(handlebarsTemplate("$EXEC_STOPPOST $PIDFILE"))).toBe(false);
   });
 });
