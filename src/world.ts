@@ -3,12 +3,14 @@ import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeelsonError } from "./errors.ts";
+import { openFacts } from "./host/facts.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
 import { watchUnit } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Output } from "./output.ts";
+import type { HostFacts } from "./plan/facts.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
@@ -59,6 +61,11 @@ export function transactionHost(world: World): TransactionHost {
     repository: `${stateDirectory}/repo`,
     watch: (change) => watchUnit(change, systemd, world.signal),
   };
+}
+
+/** The host as planning sees it. */
+export function hostFacts(world: World): HostFacts {
+  return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
 }
 
 /** The real world. Reads settings; opens nothing else before it is used. Throws E_USAGE, E_SETTINGS. */

@@ -1,15 +1,15 @@
 import { KeelsonError } from "../errors.ts";
+import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations, writePin } from "../host/generations.ts";
 import { asWriter } from "../host/session.ts";
 import { shortDigest } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import { formatTable } from "../output.ts";
 import { transactionHost, type World } from "../world.ts";
-import { currentOf } from "./propose.ts";
 
 /** Every deployment of a container that is on disk, oldest first; `*` marks the current one. */
 export async function history(world: World, name: string): Promise<void> {
-  currentOf(world, name);
+  readCurrent(world.paths.deployments, name);
   const generations = readGenerations(world.paths.deployments, name);
   const rows = generations.map((generation, index) => describe(generation, generations[index - 1]));
   const table = rows.map((row) => [
@@ -27,7 +27,7 @@ export async function history(world: World, name: string): Promise<void> {
 /** Keeps one deployment from being removed when there are more than are kept, or lets it go. */
 export async function pin(world: World, name: string, wanted: string, pinned: boolean): Promise<void> {
   await asWriter("pin", world.paths, transactionHost(world), world.output.message, async () => {
-    currentOf(world, name);
+    readCurrent(world.paths.deployments, name);
     const number = readGenerations(world.paths.deployments, name).find(
       (generation) => String(generation.number) === wanted,
     )?.number;

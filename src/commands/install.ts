@@ -11,8 +11,8 @@ import { describeDeployment, describePlan, planLines } from "../plan/describe.ts
 import { checkName } from "../plan/name.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
-import { transactionHost, type World } from "../world.ts";
-import { announce, factsOf, type ProposalRequest, propose, runsOnce } from "./propose.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
+import { announce, type ProposalRequest, propose, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, readReference, storedImage } from "./pull.ts";
 
 export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
@@ -108,7 +108,7 @@ async function proposeSwitch(
     undefined,
     deployment,
     { running: false, start: starts(world, request), purge: false },
-    factsOf(world),
+    hostFacts(world),
   );
   return { deployment, plan };
 }

@@ -1,21 +1,16 @@
 import { type Contract, parseContract } from "../contract/contract.ts";
-import { parseTime } from "../contract/health.ts";
 import { KeelsonError } from "../errors.ts";
-import { nextGeneration, readContainer } from "../host/deployments.ts";
-import { openFacts } from "../host/facts.ts";
+import { nextGeneration } from "../host/deployments.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
 import { findRuntime } from "../host/runtime.ts";
-import type { Dependents } from "../host/unit-state.ts";
 import { formatPlatform } from "../image/platform.ts";
-import { shownPath } from "../layer/path.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
 import type { Deployment, FileContent } from "../plan/deployment.ts";
 import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
-import type { HostFacts } from "../plan/facts.ts";
 import { planDeployment } from "../plan/next.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
-import type { World } from "../world.ts";
+import { hostFacts, type World } from "../world.ts";
 import type { ImageAtHand } from "./pull.ts";
 
 export interface ProposalRequest {
@@ -27,48 +22,6 @@ export interface ProposalRequest {
   readonly rootfs?: string | undefined;
   readonly enable: boolean;
   readonly keepExisting: boolean;
-}
-
-/** The host as planning sees it. */
-export function factsOf(world: World): HostFacts {
-  return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
-}
-
-/** The current deployment of `name`. Throws E_NOT_FOUND, E_STORE. */
-export function currentOf(world: World, name: string): Deployment {
-  const container = readContainer(world.paths.deployments, name);
-  if (container?.kind === "installed") return container.deployment;
-  if (container === undefined) {
-    throw new KeelsonError("E_NOT_FOUND", `no container ${shownPath(name)} is installed`, {
-      hint: "keelson list shows what is installed.",
-    });
-  }
-  throw new KeelsonError("E_STORE", `the deployment of ${name} cannot be read: ${container.reason}`, {
-    hint: `Look at ${world.paths.deployments}/${name}; its current link names the deployment.`,
-  });
-}
-
-/** Whether the service of a deployment is up, or on its way up or down. */
-export async function isRunning(world: World, deployment: Deployment): Promise<boolean> {
-  const unit = deployment.service?.unit;
-  if (unit === undefined || !world.systemd.running) return false;
-  const state = (await world.systemd.states([unit])).get(unit);
-  return state !== undefined && !["inactive", "failed"].includes(state.activeState);
-}
-
-/** The services that are up and lean on that of a deployment. */
-export async function dependentsOf(world: World, deployment: Deployment): Promise<Dependents> {
-  const unit = deployment.service?.unit;
-  return unit === undefined ? { requiring: [], wanting: [] } : world.systemd.dependents(unit);
-}
-
-/** A soak time in milliseconds. Throws E_USAGE. */
-export function soakOf(text: string): number {
-  const time = parseTime(text);
-  if (time !== undefined) return time;
-  throw new KeelsonError("E_USAGE", `--soak is ${shownPath(text)}, which is no time`, {
-    hint: "Write --soak 500ms, 10s or 1m.",
-  });
 }
 
 /** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */
@@ -114,7 +67,7 @@ export async function propose(
       isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
       defaults: world.templates(),
     },
-    factsOf(world),
+    hostFacts(world),
   );
 }
 

@@ -1,13 +1,15 @@
+import { parseSoak } from "../contract/health.ts";
 import { KeelsonError, statuses } from "../errors.ts";
+import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations } from "../host/generations.ts";
+import { readDependents, readRunning } from "../host/service.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { transactionHost, type World } from "../world.ts";
-import { currentOf, dependentsOf, factsOf, isRunning, soakOf } from "./propose.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
 
 export interface RollbackRequest {
   readonly name: string;
@@ -50,15 +52,15 @@ async function planRollback(
   world: World,
   request: RollbackRequest,
 ): Promise<{ readonly to: Deployment; readonly plan: SwitchPlan }> {
-  const from = currentOf(world, request.name);
+  const from = readCurrent(world.paths.deployments, request.name);
   const to = target(readGenerations(world.paths.deployments, request.name), from, request);
-  const running = await isRunning(world, from);
-  const dependents = await dependentsOf(world, from);
+  const running = await readRunning(from, world.systemd);
+  const dependents = await readDependents(from, world.systemd);
   const plan = planSwitch(
     from,
     to,
-    { running, start: false, dependents, soak: soakOf(request.soak), purge: false },
-    factsOf(world),
+    { running, start: false, dependents, soak: parseSoak(request.soak), purge: false },
+    hostFacts(world),
   );
   return { to, plan };
 }

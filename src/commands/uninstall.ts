@@ -1,11 +1,12 @@
+import { readCurrent } from "../host/deployments.ts";
+import { readRunning } from "../host/service.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { transactionHost, type World } from "../world.ts";
-import { currentOf, factsOf, isRunning } from "./propose.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
 
 export interface UninstallRequest {
   readonly name: string;
@@ -17,11 +18,11 @@ export interface UninstallRequest {
 /** Takes a container off the host. What an administrator changed stays and is named. */
 export async function uninstall(world: World, request: UninstallRequest): Promise<void> {
   if (request.dryRun) {
-    const plan = await planRemoval(world, request, currentOf(world, request.name));
+    const plan = await planRemoval(world, request, readCurrent(world.paths.deployments, request.name));
     return world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
   }
   const plan = await asWriter("uninstall", world.paths, transactionHost(world), world.output.message, async () => {
-    const deployment = currentOf(world, request.name);
+    const deployment = readCurrent(world.paths.deployments, request.name);
     const removal = await planRemoval(world, request, deployment);
     const { changes } = removal;
     await transact(
@@ -38,6 +39,6 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
 }
 
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
-  const running = await isRunning(world, deployment);
-  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, factsOf(world));
+  const running = await readRunning(deployment, world.systemd);
+  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, hostFacts(world));
 }

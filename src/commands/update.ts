@@ -1,7 +1,9 @@
+import { parseSoak } from "../contract/health.ts";
 import { forcedVariables, parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
-import { readContainers, stageDeployment } from "../host/deployments.ts";
+import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
+import { readDependents, readRunning } from "../host/service.ts";
 import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
@@ -9,8 +11,8 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
-import { transactionHost, type World } from "../world.ts";
-import { announce, currentOf, dependentsOf, factsOf, isRunning, propose, soakOf } from "./propose.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
+import { announce, propose } from "./propose.ts";
 import { fetchImage, type ImageAtHand, platformOf, readReference, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
@@ -91,7 +93,7 @@ function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
 async function updateOne(world: World, request: UpdateRequest, name: string): Promise<Answered> {
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter("update", world.paths, transactionHost(world), world.output.message, async () => {
-    const from = currentOf(world, name);
+    const from = readCurrent(world.paths.deployments, name);
     const image = await imageFor(world, request, from);
     try {
       const planned = await planUpdate(world, request, from, image);
@@ -111,7 +113,7 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
 
 /** Exit status 10 when there is something to do. */
 async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
-  const from = currentOf(world, name);
+  const from = readCurrent(world.paths.deployments, name);
   const image = await imageFor(world, request, from, world.scratch());
   try {
     const planned = await planUpdate(world, request, from, image);
@@ -170,13 +172,13 @@ async function planUpdate(
     image,
   );
   announce(world, to);
-  const running = request.restart && (await isRunning(world, from));
-  const dependents = await dependentsOf(world, from);
+  const running = request.restart && (await readRunning(from, world.systemd));
+  const dependents = await readDependents(from, world.systemd);
   const plan = planSwitch(
     from,
     to,
-    { running, start: request.start, dependents, soak: soakOf(request.soak), purge: false },
-    factsOf(world),
+    { running, start: request.start, dependents, soak: parseSoak(request.soak), purge: false },
+    hostFacts(world),
   );
   return { from, to, plan };
 }

@@ -1,5 +1,5 @@
 import { statuses } from "../errors.ts";
-import { readContainers } from "../host/deployments.ts";
+import { readContainers, readCurrent } from "../host/deployments.ts";
 import { verifyDeployment } from "../host/verify.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -7,7 +7,6 @@ import { readImages } from "../store/images.ts";
 import { readTree } from "../store/store.ts";
 import { type Finding, openObjectNames, verifyObjects } from "../store/verify.ts";
 import { transactionHost, type World } from "../world.ts";
-import { currentOf } from "./propose.ts";
 
 /**
  * Reads again every byte of a container, or of all and the whole store, and names what is not as it was written. The exit
@@ -15,7 +14,7 @@ import { currentOf } from "./propose.ts";
  */
 export async function verify(world: World, name: string | undefined): Promise<number> {
   const nameObject = openObjectNames();
-  const deployments = name === undefined ? installed(world) : [currentOf(world, name)];
+  const deployments = name === undefined ? installed(world) : [readCurrent(world.paths.deployments, name)];
   const rows: { readonly container: string | null; readonly path: string; readonly problem: string }[] = [];
   const add = (container: string | null, findings: readonly Finding[]): void => {
     rows.push(...findings.map(({ path, problem }) => ({ container, path: shownPath(path), problem })));

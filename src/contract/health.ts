@@ -1,3 +1,4 @@
+import { KeelsonError, printable } from "../errors.ts";
 import { type HealthCheck, longestTime } from "../image/health.ts";
 import { isObject } from "../image/json.ts";
 
@@ -22,6 +23,15 @@ export function parseHealth(declared: unknown, problem: (why: string) => void): 
     return { command, interval: times.interval, timeout: times.timeout, retries };
   }
   return undefined;
+}
+
+/** How long what was started has to stay up, in milliseconds. Throws E_USAGE. */
+export function parseSoak(text: string): number {
+  const time = parseTime(text);
+  if (time !== undefined) return time;
+  throw new KeelsonError("E_USAGE", `--soak is ${printable(text)}, which is no time`, {
+    hint: "Write --soak 500ms, 10s or 1m, a day at most.",
+  });
 }
 
 /** A time as people write it: `10s`, `500ms`, `2m`, or a number of seconds; undefined when it is none, or above a day. */

@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../errors.ts";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { shownPath } from "../layer/path.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
@@ -50,6 +51,20 @@ export function readContainer(directory: string, name: string): InstalledContain
       return undefined;
     return { kind: "broken", name, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** The current deployment of `name`. Throws E_NOT_FOUND, and E_STORE when it cannot be read. */
+export function readCurrent(directory: string, name: string): Deployment {
+  const container = readContainer(directory, name);
+  if (container?.kind === "installed") return container.deployment;
+  if (container === undefined) {
+    throw new KeelsonError("E_NOT_FOUND", `no container ${shownPath(name)} is installed`, {
+      hint: "keelson list shows what is installed.",
+    });
+  }
+  throw new KeelsonError("E_STORE", `the deployment of ${name} cannot be read: ${container.reason}`, {
+    hint: `Look at ${directory}/${name}; its current link names the deployment.`,
+  });
 }
 
 /** The number the next deployment of `name` gets. */

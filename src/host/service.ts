@@ -1,0 +1,15 @@
+import type { Deployment } from "../plan/deployment.ts";
+import type { Systemd } from "./systemd.ts";
+import type { Dependents } from "./unit-state.ts";
+
+/** Whether the service of a deployment is up, or on its way up or down. */
+export async function readRunning({ service }: Deployment, systemd: Systemd): Promise<boolean> {
+  if (service === undefined || !systemd.running) return false;
+  const state = (await systemd.states([service.unit])).get(service.unit);
+  return state !== undefined && !["inactive", "failed"].includes(state.activeState);
+}
+
+/** The services that are up and lean on that of a deployment. */
+export async function readDependents({ service }: Deployment, systemd: Systemd): Promise<Dependents> {
+  return service === undefined ? { requiring: [], wanting: [] } : systemd.dependents(service.unit);
+}
