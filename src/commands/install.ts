@@ -1,5 +1,5 @@
 import { parseSet } from "../contract/values.ts";
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, statuses } from "../errors.ts";
 import { readContainer, stageDeployment } from "../host/deployments.ts";
 import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
 import { asWriter } from "../host/session.ts";
@@ -53,7 +53,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
   if (started) await world.systemd.start(deployment.service.unit);
   const document = { ...describeDeployment(deployment), ...describePlan(plan), started };
   world.output.answer(document, answerLines(world, deployment, started));
-  return 0;
+  return statuses.done;
 }
 
 /** What a registry's tag named when it was pulled serves as it is; a file is read again, as it may be another by now. */
@@ -62,7 +62,7 @@ function imageInStore(world: World, request: InstallRequest): ImageAtHand | unde
   return reference.kind === "registry" ? storedImage(world, reference, platformOf(request.platform)) : undefined;
 }
 
-/** Prints the plan. What is fetched for it goes to a scratch directory and away again; the root is only read. */
+/** Prints the plan; exit status 10. What is fetched for it goes to a scratch directory and away again; the root is only read. */
 async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
   await checkFree(world, name);
   const stored = imageInStore(world, request);
@@ -72,10 +72,10 @@ async function preview(world: World, request: InstallRequest, name: string): Pro
     announce(world, deployment);
     if (runsOnce(image)) {
       world.output.answer({ ...describeDeployment(deployment), once: true, changes: [] }, [`run ${name} once`]);
-      return 0;
+      return statuses.changes;
     }
     world.output.answer({ ...describeDeployment(deployment), ...describePlan(plan) }, planLines(plan));
-    return 0;
+    return statuses.changes;
   } finally {
     image.stage?.discard();
   }

@@ -1,3 +1,4 @@
+import { statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { readRunning } from "../host/service.ts";
 import { asWriter } from "../host/session.ts";
@@ -15,11 +16,12 @@ export interface UninstallRequest {
   readonly dryRun: boolean;
 }
 
-/** Takes a container off the host. What an administrator changed stays and is named. */
-export async function uninstall(world: World, request: UninstallRequest): Promise<void> {
+/** Takes a container off the host. What an administrator changed stays and is named. The exit status. */
+export async function uninstall(world: World, request: UninstallRequest): Promise<number> {
   if (request.dryRun) {
     const plan = await planRemoval(world, request, readCurrent(world.paths.deployments, request.name));
-    return world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+    world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+    return statuses.changes;
   }
   const plan = await asWriter("uninstall", world.paths, transactionHost(world), world.output.message, async () => {
     const deployment = readCurrent(world.paths.deployments, request.name);
@@ -36,6 +38,7 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
   for (const path of plan.kept)
     world.output.warn(`${shownPath(path)} stays: it was changed since, or is not this container's alone`);
   world.output.answer({ name: request.name, ...describePlan(plan) }, [`uninstalled ${request.name}`]);
+  return statuses.done;
 }
 
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {

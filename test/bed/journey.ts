@@ -36,6 +36,8 @@ export interface Host {
   keelson(...args: readonly string[]): Promise<Ran>;
   /** The same with --json; the answer, which has to be the only thing on standard output, of a run that has to succeed. */
   answer<T = Answer>(...args: readonly string[]): Promise<T>;
+  /** The answer of `keelson --json plan ARGS...`, which has to find something to do. */
+  plan(...args: readonly string[]): Promise<Answer>;
   /** The same for a run that has to fail, with this exit status, and leave every byte of the root as it was. */
   refused(status: number, ...args: readonly string[]): Promise<Failure>;
 }
@@ -88,6 +90,11 @@ function hostAt(root: string): Host {
     async answer(...args) {
       const { status, stdout, stderr } = await host.keelson("--json", ...args);
       expect(status, stderr).toBe(0);
+      return JSON.parse(stdout);
+    },
+    async plan(...args) {
+      const { status, stdout, stderr } = await host.keelson("--json", "plan", ...args);
+      expect(status, stderr).toBe(10);
       return JSON.parse(stdout);
     },
     async refused(status, ...args) {

@@ -82,7 +82,7 @@ it("26: while one keelson is at work another one is refused with its process and
     expect(await host.answer<readonly object[]>("list")).toHaveLength(1);
     expect(await host.answer("info", "foo")).toMatchObject({ name: "foo" });
     expect(await host.answer<readonly object[]>("images")).toHaveLength(1);
-    expect((await host.answer("uninstall", "--dry-run", "foo")).changes.length).toBeGreaterThan(0);
+    expect((await host.plan("uninstall", "foo")).changes.length).toBeGreaterThan(0);
   } finally {
     running.child.kill("SIGKILL");
     await running.ended;

@@ -23,7 +23,7 @@ it("28: --dry-run changes no file, and its plan is what install then does", asyn
   const host = await makeHost();
   const before = await host.snapshot();
   const reference = `${registry.host}/org/etcd:v3`;
-  const planned = await host.answer("install", "--tls-verify=false", "--dry-run", "--name", "foo", reference);
+  const planned = await host.plan("install", "--tls-verify=false", "--name", "foo", reference);
   expect(await host.snapshot()).toEqual(before);
 
   const done = await host.answer("install", "--tls-verify=false", "--name", "foo", reference);
@@ -40,7 +40,7 @@ it("28: uninstall --dry-run changes no file, and its plan is what uninstall then
   const host = await makeHost();
   await host.answer("install", "--tls-verify=false", "--name", "foo", etcd.reference);
   const before = await host.snapshot();
-  const planned = await host.answer("uninstall", "--dry-run", "foo");
+  const planned = await host.plan("uninstall", "foo");
   expect(await host.snapshot()).toEqual(before);
   expect(await host.answer("uninstall", "foo")).toEqual(planned);
 });

@@ -21,12 +21,7 @@ it("who may not read the store is told so, and nothing is called broken or prese
   await chown(host.path("/var/lib/keelson"), 65534, 65534);
   // Without capabilities root is a user like any other.
   const drop = ["--bounding-set=-all", "--inh-caps=-all", await builtProgram(), "--root", host.root, "--json"];
-  for (const args of [
-    ["list"],
-    ["info", "foo"],
-    ["install", "--dry-run", "--name", "bar", etcd.reference],
-    ["recover"],
-  ]) {
+  for (const args of [["list"], ["info", "foo"], ["plan", "install", "--name", "bar", etcd.reference], ["recover"]]) {
     const ran = await runToEnd("setpriv", [...drop, ...args], { env: environment });
     expect([args[0], ran.status, failureOf(ran).code]).toEqual([args[0], 1, "E_NOT_ROOT"]);
   }

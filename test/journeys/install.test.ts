@@ -83,7 +83,7 @@ it("2: with --no-enable nothing is enabled", async () => {
 
 it("--start starts nothing below another root, and does not say that it did", async () => {
   const host = await makeHost();
-  const plan = await host.answer("install", "--dry-run", "--start", "--name", "foo", etcd.reference);
+  const plan = await host.plan("install", "--start", "--name", "foo", etcd.reference);
   expect(plan.changes.map(({ kind }) => kind)).not.toContain("start");
   const { stdout } = await host.keelson("install", "--start", "--name", "foo", etcd.reference);
 

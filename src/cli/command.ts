@@ -1,0 +1,33 @@
+import { Option } from "commander";
+import { KeelsonError } from "../errors.ts";
+import type { World } from "../world.ts";
+
+/** What a command line leads to; a number it gives is the exit status. */
+export type Action<Rest extends unknown[]> = (world: World, ...rest: Rest) => Promise<unknown>;
+
+/** Makes what commander calls of an action: the world is opened for it and closed behind it. */
+export type Act = <Rest extends unknown[]>(action: Action<Rest>) => (...rest: Rest) => Promise<void>;
+
+export const tlsVerify = (): Option =>
+  new Option("--tls-verify [bool]", "false: do not check a registry's certificate, and allow plain HTTP")
+    .default(true)
+    .argParser((text) => {
+      if (text === "true" || text === "false") return text === "true";
+      throw new KeelsonError("E_USAGE", `--tls-verify is ${text}, neither true nor false`, {
+        hint: "Write --tls-verify=false.",
+      });
+    });
+
+export const platform = (): Option =>
+  new Option("--platform <os/arch>", "take the image for this platform instead of the host's");
+
+export const soak = (): Option =>
+  new Option("--soak <time>", "how long the new deployment has to stay healthy: 500ms, 10s, 1m").default("10s");
+
+export const dryRun = (): Option =>
+  new Option("--dry-run", "print what would be changed, and change nothing; exit status 10 when there is something");
+
+/** Gathers an option that may be repeated. */
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

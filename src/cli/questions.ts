@@ -1,0 +1,65 @@
+import type { Command } from "commander";
+import type { Act } from "./command.ts";
+
+/** The commands that say what is there, and keep it in order. */
+export function addQuestions(program: Command, act: Act): void {
+  program
+    .command("list")
+    .description("list the containers")
+    .action(
+      act(async (world) => {
+        const { list } = await import("../commands/list.ts");
+        await list(world);
+      }),
+    );
+  program
+    .command("info <name>")
+    .description("show what is known of a container, or of an image in the store")
+    .action(
+      act(async (world, name: string) => {
+        const { info } = await import("../commands/info.ts");
+        await info(world, name);
+      }),
+    );
+  addHistory(program, act);
+  program
+    .command("verify [name]")
+    .description("read again every byte that was installed, and name what is not as it was")
+    .action(
+      act(async (world, name: string | undefined) => {
+        const { verify } = await import("../commands/verify.ts");
+        return verify(world, name);
+      }),
+    );
+  program
+    .command("recover")
+    .description("finish or take back a change that a crash left half done")
+    .action(
+      act(async (world) => {
+        const { recover } = await import("../commands/recover.ts");
+        await recover(world);
+      }),
+    );
+}
+
+function addHistory(program: Command, act: Act): void {
+  program
+    .command("history <name>")
+    .description("list the deployments of a container; * is the current one, ! a pinned one")
+    .action(
+      act(async (world, name: string) => {
+        const { history } = await import("../commands/history.ts");
+        await history(world, name);
+      }),
+    );
+  program
+    .command("pin <name> <n>")
+    .description("keep a deployment however many there are")
+    .option("--remove", "let it go again", false)
+    .action(
+      act(async (world, name: string, number: string, options: { readonly remove: boolean }) => {
+        const { pin } = await import("../commands/history.ts");
+        await pin(world, name, number, !options.remove);
+      }),
+    );
+}
