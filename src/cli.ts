@@ -10,6 +10,7 @@ export interface GlobalOptions {
   readonly root: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly wait: boolean;
   readonly progress: boolean;
 }
 
@@ -42,6 +43,7 @@ export function commandLine(version: string, open: OpenWorld): Command {
     .option("--root <dir>", "work on the host below DIR instead of /; nothing running is touched", "/")
     .option("--json", "answer with one JSON document", false)
     .option("-q, --quiet", "say nothing but the answer, warnings and errors", false)
+    .option("--wait", "wait while another keelson changes this root, instead of failing", false)
     .option("--no-progress", "show no progress")
     .exitOverride()
     .configureOutput({ writeErr: () => {} })

@@ -20,6 +20,7 @@ async function open(options: GlobalOptions): Promise<World> {
   const keelson = process.env.KEELSON_EXECUTABLE ?? join(home, "dist", "keelson");
   return openWorld({
     root: options.root,
+    wait: options.wait,
     output: openOutput(options),
     signal: interruption.signal,
     version,

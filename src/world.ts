@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { KeelsonError } from "./errors.ts";
 import { openFacts } from "./host/facts.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
+import { runAsWriter } from "./host/session.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
 import { watchUnit } from "./host/watch.ts";
@@ -28,6 +29,8 @@ export interface World {
   readonly paths: StorePaths;
   /** The keelson executable, as units and templates may name it. */
   readonly keelson: string;
+  /** Wait for another keelson that changes the root instead of failing. */
+  readonly wait: boolean;
   /** Aborted when a person or the system asks keelson to stop. */
   readonly signal: AbortSignal;
   now(): Date;
@@ -41,6 +44,7 @@ export interface World {
 
 export interface WorldOptions {
   readonly root: string;
+  readonly wait: boolean;
   readonly output: Output;
   readonly signal: AbortSignal;
   readonly version: string;
@@ -63,6 +67,12 @@ export function transactionHost(world: World): TransactionHost {
   };
 }
 
+/** Runs `action` as the one writer of this world's root: see runAsWriter. */
+export function asWriter<T>(world: World, verb: string, action: () => Promise<T>): Promise<T> {
+  const { paths, wait, signal, output } = world;
+  return runAsWriter(verb, { paths, host: transactionHost(world), wait, signal, say: output.message }, action);
+}
+
 /** The host as planning sees it. */
 export function hostFacts(world: World): HostFacts {
   return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
@@ -81,6 +91,7 @@ export function openWorld(options: WorldOptions): World {
     output: options.output,
     paths: storePaths(root.path(settings.stateDirectory)),
     keelson: options.keelson,
+    wait: options.wait,
     signal: options.signal,
     get systemd() {
       systemd ??= openSystemd(rootPath);

@@ -1,11 +1,10 @@
 import { KeelsonError } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations, writePin } from "../host/generations.ts";
-import { asWriter } from "../host/session.ts";
 import { shortDigest } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import { formatTable } from "../output.ts";
-import { transactionHost, type World } from "../world.ts";
+import { asWriter, type World } from "../world.ts";
 
 /** Every deployment of a container that is on disk, oldest first; `*` marks the current one. */
 export async function history(world: World, name: string): Promise<void> {
@@ -26,7 +25,7 @@ export async function history(world: World, name: string): Promise<void> {
 
 /** Keeps one deployment from being removed when there are more than are kept, or lets it go. */
 export async function pin(world: World, name: string, wanted: string, pinned: boolean): Promise<void> {
-  await asWriter("pin", world.paths, transactionHost(world), world.output.message, async () => {
+  await asWriter(world, "pin", async () => {
     readCurrent(world.paths.deployments, name);
     const number = readGenerations(world.paths.deployments, name).find(
       (generation) => String(generation.number) === wanted,

@@ -2,7 +2,6 @@ import { parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainer, stageDeployment } from "../host/deployments.ts";
 import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
-import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { findUnit } from "../host/unit-origin.ts";
 import { containerNameOf } from "../image/reference.ts";
@@ -11,7 +10,7 @@ import { describeDeployment, describePlan, planLines } from "../plan/describe.ts
 import { checkName } from "../plan/name.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
-import { hostFacts, transactionHost, type World } from "../world.ts";
+import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { announce, type ProposalRequest, propose, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, readReference, storedImage } from "./pull.ts";
 
@@ -35,7 +34,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
   const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
   parseSet(request.set);
   if (request.dryRun) return preview(world, request, name);
-  const done = await asWriter("install", world.paths, transactionHost(world), world.output.message, async () => {
+  const done = await asWriter(world, "install", async () => {
     await checkFree(world, name);
     const stored = imageInStore(world, request);
     const image = stored ?? (await fetchImage(world, request, { kept: false }));

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { asWriter } from "../host/session.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
@@ -12,7 +11,7 @@ import type { ReadFile } from "../store/exports.ts";
 import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
-import { transactionHost, type World } from "../world.ts";
+import { asWriter, type World } from "../world.ts";
 
 export interface PullRequest {
   readonly image: string;
@@ -34,7 +33,7 @@ export interface ImageAtHand {
 
 /** Brings an image into the store and keeps it there; only what the store lacks is fetched. */
 export async function pull(world: World, request: PullRequest): Promise<void> {
-  await asWriter("pull", world.paths, transactionHost(world), world.output.message, async () => {
+  await asWriter(world, "pull", async () => {
     const { stage, image, publish } = await fetchImage(world, request, { kept: true });
     try {
       publish();

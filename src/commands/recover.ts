@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
-import { asWriter } from "../host/session.ts";
 import { readJournal } from "../host/transaction.ts";
-import { transactionHost, type World } from "../world.ts";
+import { asWriter, transactionHost, type World } from "../world.ts";
 
 /** Finishes or takes back a change that a crash or power cut left half done. Nothing to do is no error. */
 export async function recover(world: World): Promise<void> {
@@ -9,10 +8,8 @@ export async function recover(world: World): Promise<void> {
   const lines: string[] = [];
   if (existsSync(world.paths.state)) {
     await asWriter(
+      { ...world, output: { ...world.output, message: (text) => lines.push(text) } },
       "recover",
-      world.paths,
-      transactionHost(world),
-      (text) => lines.push(text),
       async () => {},
     );
   }

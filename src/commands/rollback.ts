@@ -3,13 +3,12 @@ import { KeelsonError, statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations } from "../host/generations.ts";
 import { readDependents, readRunning } from "../host/service.ts";
-import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { hostFacts, transactionHost, type World } from "../world.ts";
+import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 
 export interface RollbackRequest {
   readonly name: string;
@@ -26,21 +25,15 @@ export async function rollback(world: World, request: RollbackRequest): Promise<
     world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
     return plan.changes.length === 0 ? statuses.done : statuses.changes;
   }
-  const { to, plan } = await asWriter(
-    "rollback",
-    world.paths,
-    transactionHost(world),
-    world.output.message,
-    async () => {
-      const planned = await planRollback(world, request);
-      const { changes } = planned.plan;
-      await transact(
-        { schema: 1, verb: "rollback", name: request.name, direction: "back", changes },
-        transactionHost(world),
-      );
-      return planned;
-    },
-  );
+  const { to, plan } = await asWriter(world, "rollback", async () => {
+    const planned = await planRollback(world, request);
+    const { changes } = planned.plan;
+    await transact(
+      { schema: 1, verb: "rollback", name: request.name, direction: "back", changes },
+      transactionHost(world),
+    );
+    return planned;
+  });
   for (const path of plan.kept) world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
   world.output.answer({ ...describeDeployment(to), ...describePlan(plan) }, [
     `${request.name} is on generation ${to.generation} (${to.image.digest})`,

@@ -1,13 +1,12 @@
 import { statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { readRunning } from "../host/service.ts";
-import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { hostFacts, transactionHost, type World } from "../world.ts";
+import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 
 export interface UninstallRequest {
   readonly name: string;
@@ -23,7 +22,7 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
     world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
     return statuses.changes;
   }
-  const plan = await asWriter("uninstall", world.paths, transactionHost(world), world.output.message, async () => {
+  const plan = await asWriter(world, "uninstall", async () => {
     const deployment = readCurrent(world.paths.deployments, request.name);
     const removal = await planRemoval(world, request, deployment);
     const { changes } = removal;

@@ -4,14 +4,13 @@ import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
 import { readDependents, readRunning } from "../host/service.ts";
-import { asWriter } from "../host/session.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
-import { hostFacts, transactionHost, type World } from "../world.ts";
+import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { announce, propose } from "./propose.ts";
 import { fetchImage, type ImageAtHand, platformOf, readReference, storedImage } from "./pull.ts";
 
@@ -92,7 +91,7 @@ function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
 
 async function updateOne(world: World, request: UpdateRequest, name: string): Promise<Answered> {
   if (request.dryRun) return preview(world, request, name);
-  const done = await asWriter("update", world.paths, transactionHost(world), world.output.message, async () => {
+  const done = await asWriter(world, "update", async () => {
     const from = readCurrent(world.paths.deployments, name);
     const image = await imageFor(world, request, from);
     try {

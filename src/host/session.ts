@@ -1,6 +1,6 @@
 import type { Digest } from "../image/digest.ts";
 import { readImages } from "../store/images.ts";
-import { takeLock } from "../store/lock.ts";
+import { type Lock, takeLock, waitForLock } from "../store/lock.ts";
 import { forgetImage, pruneIfMarked } from "../store/prune.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
@@ -8,19 +8,23 @@ import { readGenerations } from "./generations.ts";
 import { sweepOnce } from "./once.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
 
+/** What a writer works on, and how it goes about it. */
+export interface WriterPlaces {
+  readonly paths: StorePaths;
+  readonly host: TransactionHost;
+  /** Wait for another writer instead of failing. */
+  readonly wait: boolean;
+  readonly signal: AbortSignal;
+  say(text: string): void;
+}
+
 /**
- * Runs `action` as the one writer of this root. What a crash left half done is finished or taken back first, and said
- * through `say`. Afterwards nothing is left of a store that holds nothing. Throws E_LOCKED, E_RECOVER, and what `action` does.
+ * Runs `action` as the one writer of a root. What a crash left half done is finished or taken back first, and said.
+ * Afterwards nothing is left of a store that holds nothing. Throws E_LOCKED, E_RECOVER, and what `action` does.
  */
-export async function asWriter<T>(
-  verb: string,
-  paths: StorePaths,
-  host: TransactionHost,
-  say: (text: string) => void,
-  action: () => Promise<T>,
-): Promise<T> {
-  makeState(paths);
-  const lock = takeLock(paths.lock, `keelson ${verb}`);
+export async function runAsWriter<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
+  const { paths, host, say } = places;
+  const lock = await lockOf(`keelson ${verb}`, places);
   try {
     const recovered = await recover(host);
     if (recovered !== undefined) {
@@ -37,6 +41,12 @@ export async function asWriter<T>(
     }
     lock.release();
   }
+}
+
+/** The state directory may go with its last container while somebody waits. */
+async function lockOf(command: string, { paths, wait, say, signal }: WriterPlaces): Promise<Lock> {
+  makeState(paths);
+  return wait ? await waitForLock(paths.lock, command, say, signal) : takeLock(paths.lock, command);
 }
 
 /**

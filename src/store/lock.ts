@@ -1,8 +1,12 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { libc } from "./libc.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
+
+/** Milliseconds between two looks at a lock that is held. */
+const lookInterval = 50;
 
 export interface Lock {
   release(): void;
@@ -30,10 +34,32 @@ export function takeLock(path: string, command: string): Lock {
   }
 }
 
+/**
+ * Like takeLock, but waits while somebody else holds it; `say` is told once who. Throws what takeLock throws but for
+ * E_LOCKED, and the abort of `signal`.
+ */
+export async function waitForLock(
+  path: string,
+  command: string,
+  say: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Lock> {
+  for (let told = false; ; told = true) {
+    try {
+      return takeLock(path, command);
+    } catch (error) {
+      if (!(error instanceof KeelsonError) || error.code !== "E_LOCKED") throw error;
+      if (!told) say(`${error.message}; waiting`);
+    }
+    // flock(2) would keep the whole process from hearing a signal.
+    await pause(lookInterval, undefined, { signal });
+  }
+}
+
 function locked(path: string): KeelsonError {
   const holder = printable(holderOf(path)) || "unknown";
   return new KeelsonError("E_LOCKED", `another keelson is at work here: process ${holder}`, {
-    hint: "Wait until it is done and try again.",
+    hint: "Wait until it is done and try again, or let --wait do so.",
   });
 }
 

@@ -1,5 +1,5 @@
-import { once } from "node:events";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { on, once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { etcdLike } from "../bed/etcd-like.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import type { TestImage } from "../bed/images.ts";
@@ -99,4 +99,54 @@ it("26: the lock of a keelson that was killed is free, and what it had fetched i
   await host.answer("install", "--name", "foo", etcd.reference);
   await host.answer("uninstall", "foo");
   expect(await host.snapshot()).toEqual(before);
+});
+
+it("with --wait, eight installs of different names at once all succeed", async () => {
+  const host = await makeHost();
+  const before = await host.snapshot();
+  const names = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+  const rans = await Promise.all(
+    names.map((name) => host.keelson("--wait", "install", "--name", name, etcd.reference)),
+  );
+  expect(rans.map(({ status, stderr }) => [status, status === 0 ? "" : stderr])).toEqual(names.map(() => [0, ""]));
+  const listed = await host.answer<readonly { name: string }[]>("list");
+  expect(listed.map(({ name }) => name)).toEqual(names.toSorted());
+  expect(await host.answer("verify")).toMatchObject({ clean: true });
+  for (const name of names) await host.answer("uninstall", name);
+  expect(await host.snapshot()).toEqual(before);
+});
+
+describe("with --wait, a keelson that finds another one at work", () => {
+  /** One that has said it waits for the pull that holds the lock. */
+  async function startWaiting(host: Host): Promise<Running> {
+    const waiting = await startKeelson(["--root", host.root, "--wait", "install", "--name", "foo", etcd.reference]);
+    if (waiting.child.stderr === null) throw new Error("no standard error");
+    for await (const [chunk] of on(waiting.child.stderr, "data")) {
+      if (String(chunk).includes("keelson pull; waiting")) return waiting;
+    }
+    throw new Error("it never said that it waits");
+  }
+
+  it("goes on when that is done, or has been killed", async () => {
+    const host = await makeHost();
+    const holder = await stalledPull(host);
+    const waiting = await startWaiting(host);
+    holder.child.kill("SIGKILL");
+    expect((await waiting.ended).status).toBe(0);
+    expect(await host.answer("info", "foo")).toMatchObject({ name: "foo" });
+  });
+
+  it("can be interrupted, and has changed nothing", async () => {
+    const host = await makeHost();
+    const holder = await stalledPull(host);
+    try {
+      const waiting = await startWaiting(host);
+      waiting.child.kill("SIGINT");
+      expect((await waiting.ended).status).toBe(130);
+    } finally {
+      holder.child.kill("SIGKILL");
+      await holder.ended;
+    }
+    expect(await host.answer("list")).toEqual([]);
+  });
 });
