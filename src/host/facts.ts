@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { HostFacts } from "../plan/facts.ts";
 import { readContainers } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
@@ -9,7 +10,8 @@ export function openFacts(root: HostRoot, state: string, deployments: string, ke
   const foreign = new Map<string, string>();
   const made = new Set<string>();
   const declared: { readonly path: string; readonly name: string }[] = [];
-  for (const container of readContainers(deployments)) {
+  const containers = readContainers(deployments);
+  for (const container of containers) {
     if (container.kind === "broken") continue;
     const { name, hostFiles, tmpfiles, service, madeDirectories } = container.deployment;
     for (const { path } of [...madeDirectories, ...(tmpfiles?.made ?? [])]) made.add(path);
@@ -23,6 +25,8 @@ export function openFacts(root: HostRoot, state: string, deployments: string, ke
     keelson,
     ...readKernel(root),
     at: root.at,
+    textAt: (path) => (root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined),
+    alone: (name) => containers.every((container) => container.name === name),
     resolve: root.resolve,
     madeBefore: (path) => made.has(path),
     declaredElsewhere: (path, name) =>

@@ -27,7 +27,8 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
     },
     disable: async (unit: string) => {
       const before = enabledLinks("/", await namesTogether(unit));
-      await call("DisableUnitFiles", "asb", [unit], false);
+      // Its file may be gone, when this is said again after a crash.
+      await call("DisableUnitFiles", "asb", [unit], false).catch(ignoreUnknown);
       return before;
     },
     start: async (unit: string) => start(await connect(), unit),

@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { programPath, runProgram } from "./program.ts";
+import { openEarlySystemd } from "./systemd-early.ts";
 import { openOfflineSystemd } from "./systemd-offline.ts";
 import { openRunningSystemd } from "./systemd-running.ts";
 import type { Dependents, UnitState } from "./unit-state.ts";
@@ -38,9 +40,21 @@ export interface Systemd {
 /** The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links. Connects on first use. */
 export function openSystemd(root: string): Systemd {
   if (realpathSync(root) !== "/") return openOfflineSystemd(root, async () => {});
-  return existsSync("/run/systemd/system") ? openRunningSystemd(runTmpfiles) : openOfflineSystemd("/", runTmpfiles);
+  if (!existsSync("/run/systemd/system")) return openOfflineSystemd("/", runTmpfiles);
+  return bootingWithoutBus() ? openEarlySystemd(runTmpfiles) : openRunningSystemd(runTmpfiles);
 }
 
+/** Whether the boot has not yet come to the system bus. A host without one at all is another matter: it has services up. */
+function bootingWithoutBus(): boolean {
+  const systemctl = programPath("systemctl");
+  if (existsSync(busSocket) || process.env.DBUS_SYSTEM_BUS_ADDRESS !== undefined || systemctl === undefined)
+    return false;
+  const { stdout } = spawnSync(systemctl, ["is-system-running"], { encoding: "utf8", timeout: systemctlTimeout });
+  return ["initializing", "starting"].includes(stdout.trim());
+}
+
+const busSocket = "/run/dbus/system_bus_socket";
+const systemctlTimeout = 30_000;
 const tmpfilesTimeout = 60_000;
 
 /** A host without systemd-tmpfiles has no use for what it does. */

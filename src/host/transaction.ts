@@ -13,6 +13,8 @@ export interface JournalRecord {
   readonly name: string;
   /** Where a crash leads: back to how it was, or on to how it was to be. */
   readonly direction: "back" | "forward";
+  /** The kernel's id of the boot it was written in. */
+  readonly boot?: string;
   readonly changes: readonly HostChange[];
 }
 
@@ -52,7 +54,7 @@ export async function recover(host: TransactionHost): Promise<JournalRecord | un
   if (record === undefined) return undefined;
   try {
     if (record.direction === "forward") for (const change of record.changes) await applyChange(change, host);
-    else await undo(record.changes, host);
+    else await undo(await thatStillMatters(record, host.systemd), host);
   } catch (error) {
     throw unrecovered(record, host, error);
   }
@@ -68,6 +70,25 @@ export function readJournal(host: Pick<TransactionHost, "root" | "journal">): Jo
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/**
+ * After a reboot nothing is started or stopped that is not up: what is enabled comes with the boot, which may still be
+ * under way and would wait for this.
+ */
+async function thatStillMatters(record: JournalRecord, systemd: Systemd): Promise<readonly HostChange[]> {
+  if (record.boot === bootId()) return record.changes;
+  const units = record.changes.flatMap((change) => (isJob(change) ? [change.unit] : []));
+  const states = await systemd.states(units);
+  return record.changes.filter((change) => !isJob(change) || states.get(change.unit)?.activeState === "active");
+}
+
+function isJob(change: HostChange): change is Extract<HostChange, { kind: "start" | "stop" }> {
+  return change.kind === "start" || change.kind === "stop";
+}
+
+function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
 async function takeBack(
@@ -138,7 +159,7 @@ function writeJournal(record: JournalRecord, host: TransactionHost): void {
   const path = host.root.path(host.journal);
   const made = mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (made !== undefined) syncDirectory(dirname(made));
-  writeDurably(path, `${JSON.stringify(record)}\n`, 0o600);
+  writeDurably(path, `${JSON.stringify({ ...record, boot: bootId() })}\n`, 0o600);
 }
 
 function removeJournal(host: TransactionHost): void {

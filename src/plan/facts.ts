@@ -19,6 +19,10 @@ export interface HostFacts {
   readonly apparmor: boolean;
   /** What is at a path, the last component not followed. */
   readonly at: (path: string) => PathFact;
+  /** The text of a regular file, undefined when there is none. */
+  readonly textAt: (path: string) => string | undefined;
+  /** Whether no container but `name` is installed. */
+  readonly alone: (name: string) => boolean;
   /** `path` with the symlinks of its parents resolved, as they are on the host now. */
   readonly resolve: (path: string) => string;
   /** Whether a container other than `name` declares state at the path or below it. */

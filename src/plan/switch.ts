@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import type { FileState, HostChange } from "./change.ts";
 import type { DeployedService, Deployment, HostFile, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
+import { textState } from "./file-state.ts";
+import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
 
 export interface SwitchRequest {
   /** The unit is up, or on its way up or down. */
@@ -43,7 +44,7 @@ export function planSwitch(
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
     changes.push({ kind: "disable", unit, links: from.service.links });
   }
-  changes.push(...made(to.madeDirectories, facts));
+  changes.push(...made(to.madeDirectories, facts), ...planRecovery(facts));
   changes.push(...hostFiles(from, to, files));
   changes.push(...files.text(from?.tmpfiles, to.tmpfiles));
   changes.push({
@@ -90,7 +91,11 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
   }
   changes.push(...hostFiles(from, undefined, files));
   changes.push({ kind: "current", name: from.name, from: from.generation });
-  changes.push(...removedState(from, request.purge, facts, files.kept), ...removed(from.madeDirectories));
+  changes.push(
+    ...removedState(from, request.purge, facts, files.kept),
+    ...(facts.alone(from.name) ? planRecoveryRemoval(facts) : []),
+  );
+  changes.push(...removed(from.madeDirectories));
   return { changes, kept: files.kept };
 }
 
@@ -199,8 +204,4 @@ function hostFileChange(
   if (to?.kind !== "symlink") return files.file(path, state(from), state(to));
   const gone = files.file(path, state(from), undefined);
   return files.kept.includes(path) ? gone : [...gone, { kind: "symlink", path, to: to.target }];
-}
-
-function textState(text: string): FileState {
-  return { mode: 0o644, sha256: createHash("sha256").update(text).digest("hex"), content: { kind: "text", text } };
 }

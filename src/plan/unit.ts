@@ -1,5 +1,6 @@
 import { renderUnit, type Template } from "../contract/template.ts";
 import type { Values } from "../contract/values.ts";
+import { recoveryUnit } from "./recovery.ts";
 import { allValues, type Directive, lastValue, parseUnit } from "./unit-file.ts";
 
 /**
@@ -139,7 +140,7 @@ export function planUnit(
   const rendered = renderUnit(template, values);
   const own = parseUnit(rendered, template.name);
   const added = [
-    ["[Unit]", ...missing(own, "Unit", [["RequiresMountsFor", store]])],
+    ["[Unit]", ...missing(own, "Unit", [["RequiresMountsFor", store]]), `After=${recoveryUnit}`],
     ["[Service]", ...(launch === "none" ? [] : serviceLines(own, launch, exec, places))],
   ].filter((lines) => lines.length > 1);
   if (added.length === 0) return { text: rendered, directives: own };

@@ -30,6 +30,8 @@ export interface Host {
   put(path: string, text: string): Promise<void>;
   /** A clean shutdown and a boot, after which the registry is there again. */
   reboot(): Promise<void>;
+  /** The same after the plug was pulled. */
+  cutPower(): Promise<void>;
 }
 
 /** Boots a host whose registry holds `images`: the name to give each, and its reference as skopeo and keelson take it. */
@@ -78,6 +80,11 @@ function hostOf(machine: Machine, program: string, serve: () => Promise<void>): 
     },
     reboot: async () => {
       await machine.reboot();
+      await serve();
+    },
+    cutPower: async () => {
+      await machine.kill();
+      await machine.start();
       await serve();
     },
   };

@@ -66,8 +66,10 @@ it("49, 50, 52: rollback, which --dry-run foretells, brings link, unit, its link
   expect(host.read("/etc/systemd/system/foo.service")).toContain("Description=New Etcd foo\n");
   expect((await readdir(host.path("/etc/systemd/system"))).sort()).toEqual([
     "foo.service",
+    "keelson-recover.service",
     "network.target.requires",
     "server.service",
+    "sysinit.target.wants",
   ]);
   expect([host.read("/etc/foo/etcd.conf"), host.read("/etc/new/only")]).toEqual(["NEW=4001\n", "new\n"]);
   expect([host.has("/etc/old"), await readlink(host.path("/etc/kind"))]).toEqual([false, "a link"]);

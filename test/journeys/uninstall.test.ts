@@ -36,6 +36,10 @@ it("57: uninstall disables, removes the unit, reloads, clears tmpfiles, then hos
     "/etc/foo/etcd.conf",
     "/usr/local/bin/fooctl",
     "current",
+    // With the last container.
+    "/etc/systemd/system/sysinit.target.wants/keelson-recover.service",
+    "/etc/systemd/system/keelson-recover.service",
+    "reload",
   ]);
   expect(changes.filter(({ kind }) => kind === "tmpfiles-remove")).toHaveLength(1);
 });
@@ -97,9 +101,11 @@ it("every link the unit asked for goes, aliases too", async () => {
   await host.answer("install", "--name", "foo", image.reference);
   expect((await readdir(host.path("/etc/systemd/system"))).sort()).toEqual([
     "foo.service",
+    "keelson-recover.service",
     "multi-user.target.wants",
     "network.target.requires",
     "server.service",
+    "sysinit.target.wants",
   ]);
   await host.answer("uninstall", "foo");
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { formatChange, invertChange } from "../../src/plan/change.ts";
 import type { Deployment } from "../../src/plan/deployment.ts";
 import type { HostFacts, PathFact } from "../../src/plan/facts.ts";
+import { recoveryUnit } from "../../src/plan/recovery.ts";
 import { planSwitch } from "../../src/plan/switch.ts";
 
 const sha = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -63,7 +64,10 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
     capabilities: [],
     selinux: false,
     apparmor: false,
-    at: (path) => there[path] ?? { kind: "missing" },
+    // The recovery unit has tests of its own.
+    at: (path) => there[path] ?? (path.endsWith(`/${recoveryUnit}`) ? file("somebody's") : { kind: "missing" }),
+    textAt: () => undefined,
+    alone: () => true,
     resolve: (path) => path,
     declaredElsewhere: (path) => elsewhere.includes(path),
     madeBefore: () => false,

@@ -87,6 +87,7 @@ describe("the unit", () => {
       "# Added by keelson.",
       "[Unit]",
       "RequiresMountsFor=/var/lib/keelson",
+      "After=keelson-recover.service",
       "[Service]",
       "Type=forking",
       "PIDFile=/run/container-etcd.pid",
