@@ -1,10 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 
 /**
- * Builds `dist/`: `keelson`, a launcher, and `lib/` with the program, its own Node, and what cannot be bundled. The
- * directory can be copied anywhere as a whole.
+ * Builds `dist/`: `keelson`, a launcher, and `lib/` with the program, its own Node and the libraries that one needs beyond
+ * glibc, and what cannot be bundled. The directory can be copied anywhere as a whole.
  */
 const dist = join(import.meta.dirname, "dist");
 const lib = join(dist, "lib");
@@ -17,7 +18,9 @@ case $self in */*) ;; *) self=./$self ;; esac
 [ -L "$self" ] && self=$(readlink -f -- "$self")
 home=\${self%/*}
 KEELSON_EXECUTABLE=$home/keelson
-export KEELSON_EXECUTABLE
+# For Node alone: what keelson starts gets an environment of its own.
+LD_LIBRARY_PATH=$home/lib
+export KEELSON_EXECUTABLE LD_LIBRARY_PATH
 exec "$home/lib/node" "$home/lib/main.js" "$@"
 `;
 
@@ -45,12 +48,19 @@ cpSync(join(import.meta.dirname, "unit-templates"), join(lib, "unit-templates"),
 copyNative("koffi");
 copyNative(`@koromix/koffi-${process.platform}-${process.arch}`);
 placeNode(join(modules, "node", "bin", "node"), join(lib, "node"));
+for (const path of gccLibraries(join(lib, "node"))) copyFileSync(path, join(lib, basename(path)));
 writeFileSync(join(dist, "keelson"), launcher);
 chmodSync(join(dist, "keelson"), 0o755);
 
 async function packageText(): Promise<string> {
   const { default: manifest } = await import("./package.json", { with: { type: "json" } });
   return `${JSON.stringify({ name: manifest.name, version: manifest.version, type: "module" }, undefined, 2)}\n`;
+}
+
+/** GCC's runtime libraries as far as a Node is linked with them: not every host has libatomic. */
+function gccLibraries(node: string): readonly string[] {
+  const list = execFileSync(node, ["-p", "process.report.getReport().sharedObjects.join('\\n')"], { encoding: "utf8" });
+  return list.split("\n").filter((path) => /^lib(?:atomic|gcc_s|stdc\+\+)\.so\.[0-9]+$/.test(basename(path)));
 }
 
 /** A package with a native part, without the sources it could be compiled from. */
