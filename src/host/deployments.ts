@@ -21,6 +21,7 @@ import { namesIn } from "../store/directory.ts";
 import { syncDirectory } from "../store/durable.ts";
 import { libc } from "../store/libc.ts";
 import type { Repository } from "../store/repository.ts";
+import { goingSuffix } from "./generations.ts";
 
 /** A container as found on disk: its current deployment, or why that cannot be read. */
 export type InstalledContainer =
@@ -111,7 +112,7 @@ export function sweepDeployments(directory: string): void {
     const container = join(directory, name);
     if (!hasCurrent(directory, name)) rmSync(container, { recursive: true, force: true });
     for (const entry of namesIn(container)) {
-      if (entry.endsWith(".new") || isUntried(container, entry))
+      if (entry.endsWith(".new") || entry.endsWith(goingSuffix) || isUntried(container, entry))
         rmSync(join(container, entry), { recursive: true, force: true });
     }
   }

@@ -1,9 +1,12 @@
-import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { namesIn } from "../store/directory.ts";
-import { writeDurably } from "../store/durable.ts";
+import { syncDirectory, writeDurably } from "../store/durable.ts";
+
+/** Behind the number of a deployment that is being removed. */
+export const goingSuffix = ".old";
 
 /** What became of a deployment: `good` when it was switched to and stayed, `failed` when it had to go. */
 export interface Outcome {
@@ -73,8 +76,16 @@ export function sweepGenerations(directory: string, name: string, keep: number):
     const marker = `/${name}/${number}/`;
     return !current && !pinned && ![...inUse].some((root) => root.includes(marker));
   });
-  for (const { number } of swept) rmSync(join(directory, name, String(number)), { recursive: true, force: true });
+  for (const { number } of swept) removeGeneration(join(directory, name), number);
   return swept.map(({ number }) => number);
+}
+
+/** Cut short, it leaves a name that sweepDeployments removes, and never half of a deployment. */
+function removeGeneration(container: string, number: number): void {
+  const going = join(container, `${number}${goingSuffix}`);
+  renameSync(join(container, String(number)), going);
+  syncDirectory(container);
+  rmSync(going, { recursive: true, force: true });
 }
 
 /** The mount sources of every process's root, as far as the kernel names them: a container's root is its deployment's. */

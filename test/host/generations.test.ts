@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { sweepDeployments } from "../../src/host/deployments.ts";
 import { readGenerations, sweepGenerations, writeOutcome, writePin } from "../../src/host/generations.ts";
-import { scratchDirectory } from "../bed/scratch.ts";
+import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 const at = "2026-01-01T00:00:00Z";
 
@@ -112,4 +112,16 @@ it.each<[string, string, number, readonly string[]]>([
   mkdirSync(join(directory, "foo/9.new"));
   sweepDeployments(directory);
   expect(readdirSync(join(directory, "foo")).sort()).toEqual(expected);
+});
+
+it("25: a generation whose removal is cut short is none any more, and the next sweep removes the rest", () => {
+  const directory = container("gg", 2);
+  const file = join(directory, "foo/1/rootfs/bin/stays");
+  writeFileSync(file, "");
+  runProgram("chattr", ["+i", file]);
+  expect(() => sweepGenerations(directory, "foo", 1)).toThrow("EPERM");
+  runProgram("chattr", ["-i", join(directory, "foo/1.old/rootfs/bin/stays")]);
+  expect(left(directory)).toEqual([2]);
+  sweepDeployments(directory);
+  expect(readdirSync(join(directory, "foo")).sort()).toEqual(["2", "current"]);
 });
