@@ -9,12 +9,13 @@ import { objectsOf, readLayers, type StorePaths } from "./store.ts";
 
 /**
  * Does what may leave objects that no image names if it is cut short: a mark stands in the store meanwhile, and the next
- * writer that finds it prunes.
+ * writer that finds it prunes. A mark that stood before stays.
  */
 export function marked(paths: StorePaths, action: () => void): void {
+  const before = existsSync(markOf(paths));
   setMark(paths);
   action();
-  rmSync(markOf(paths));
+  if (!before) rmSync(markOf(paths));
 }
 
 /** Prunes if something that was cut short has left the mark. */

@@ -121,6 +121,19 @@ describe("forgetting an image", () => {
     expect(filesBelow(paths)).toEqual(before);
     expect(fsck(paths)).toContain("no errors found");
   });
+
+  it("that was cut short is finished though an image comes in between", async () => {
+    const paths = newStore();
+    await put(paths, "h/a:1", [layer("f")]);
+    const stray = join(paths.repository, "objects/00", `${"0".repeat(62)}.file`);
+    mkdirSync(dirname(stray));
+    writeFileSync(stray, "");
+    writeFileSync(join(paths.images, "unswept"), "");
+    await put(paths, "h/b:1", [layer("g")]);
+    expect(existsSync(stray)).toBe(true);
+    pruneIfMarked(paths);
+    expect(existsSync(stray)).toBe(false);
+  });
 });
 
 describe("the store", () => {
