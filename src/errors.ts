@@ -16,6 +16,7 @@ export const errorCodes = {
   },
   E_NAME_TAKEN: { status: 4, meaning: "the name belongs to a container, or to a unit that is not keelson's" },
   E_FILE_EXISTS: { status: 4, meaning: "a file that keelson would write exists and is not keelson's" },
+  E_IN_USE: { status: 4, meaning: "a container needs the image that is to be removed" },
   E_LOCKED: { status: 6, meaning: "another keelson is changing this root" },
 
   E_SOURCE: { status: 1, meaning: "an image source (directory, archive) cannot be read or is not what it says" },

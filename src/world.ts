@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { KeelsonError } from "./errors.ts";
 import { openFacts } from "./host/facts.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
-import { runAsWriter } from "./host/session.ts";
+import { runAsSweeper, runAsWriter, type WriterPlaces } from "./host/session.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
 import { watchUnit } from "./host/watch.ts";
@@ -69,8 +69,17 @@ export function transactionHost(world: World): TransactionHost {
 
 /** Runs `action` as the one writer of this world's root: see runAsWriter. */
 export function asWriter<T>(world: World, verb: string, action: () => Promise<T>): Promise<T> {
+  return runAsWriter(verb, writerPlaces(world), action);
+}
+
+/** Like asWriter, for what sweeps by itself: see runAsSweeper. */
+export function asSweeper<T>(world: World, verb: string, action: () => Promise<T>): Promise<T> {
+  return runAsSweeper(verb, writerPlaces(world), action);
+}
+
+function writerPlaces(world: World): WriterPlaces {
   const { paths, wait, signal, output } = world;
-  return runAsWriter(verb, { paths, host: transactionHost(world), wait, signal, say: output.message }, action);
+  return { paths, host: transactionHost(world), wait, signal, say: output.message };
 }
 
 /** The host as planning sees it. */

@@ -39,13 +39,27 @@ function optionsOf(command: Command): readonly (readonly string[])[] {
   return command.options.map(({ flags, description }) => [flags, description]).sort();
 }
 
-function usageOf(command: Command): string {
-  return [
-    command.name(),
-    ...command.registeredArguments.map((argument) =>
-      argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
-    ),
-  ].join(" ");
+interface Listed {
+  /** With the names of the commands it is part of. */
+  readonly name: string;
+  readonly command: Command;
+}
+
+/** Every command with its parts, but for those of `plan`, which are other commands again. */
+const commands: readonly Listed[] = program.commands.flatMap((command) => [
+  { name: command.name(), command },
+  ...(command.name() === "plan" ? [] : command.commands).map((part) => ({
+    name: `${command.name()} ${part.name()}`,
+    command: part,
+  })),
+]);
+
+function usageOf({ name, command }: Listed): string {
+  const usage = command.registeredArguments.map((argument) => {
+    const what = `${argument.name()}${argument.variadic ? "..." : ""}`;
+    return argument.required ? `<${what}>` : `[${what}]`;
+  });
+  return [name, ...usage].join(" ");
 }
 
 describe("README", () => {
@@ -70,7 +84,8 @@ describe("README", () => {
   });
 
   it("lists every command", () => {
-    expect(firstCells("## Commands")).toEqual(program.commands.map(usageOf).sort());
+    expect(firstCells("## Commands")).toEqual(commands.map(usageOf).sort());
+    expect(commands.map(({ name }) => name)).toContain("images rm");
   });
 
   it("lists every global option", () => {
@@ -78,16 +93,14 @@ describe("README", () => {
   });
 
   it.each(
-    program.commands
-      .filter((command) => command.options.length > 0)
-      .map((command) => [command.name(), command] as const),
+    commands.filter(({ command }) => command.options.length > 0).map(({ name, command }) => [name, command] as const),
   )("lists every option of %s", (name, command) => {
     expect(tableUnder(`### keelson ${name}`).toSorted()).toEqual(optionsOf(command));
   });
 
   it("has a section of every command, and of no other", () => {
-    const sections = [...readme.matchAll(/^### keelson (\S+)$/gm)].map(([, name]) => name);
-    expect(sections.sort()).toEqual(program.commands.map((command) => command.name()).sort());
+    const sections = [...readme.matchAll(/^### keelson (.+)$/gm)].map(([, name]) => name);
+    expect(sections.sort()).toEqual(commands.map(({ name }) => name).sort());
   });
 
   it("lists every template variable under the right heading", () => {

@@ -2,11 +2,10 @@ import { parseContract, variablesOf } from "../contract/contract.ts";
 import { KeelsonError, printable } from "../errors.ts";
 import { readContainer } from "../host/deployments.ts";
 import { formatPlatform } from "../image/platform.ts";
-import { formatReference, parseReference } from "../image/reference.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import { readExports } from "../store/exports.ts";
-import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
+import { findImages, readDocuments, readImages, type StoredImage } from "../store/images.ts";
 import { readObject, readTree } from "../store/store.ts";
 import type { World } from "../world.ts";
 
@@ -91,27 +90,10 @@ function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
 }
 
-/** By reference, or by the beginning of its id or digest. Throws E_NOT_FOUND, also when several begin so. */
 function findImage(world: World, name: string): StoredImage {
-  const all = readImages(world.paths.images);
-  const reference =
-    /[/:]/.test(name) && !name.startsWith("sha256:") ? formatReference(parseReference(name)) : undefined;
-  const prefix = name.replace(/^sha256:/, "");
-  const found = all.filter((image) =>
-    reference === undefined
-      ? prefix.length >= 4 && [image.id, image.digest].some((digest) => digest.startsWith(`sha256:${prefix}`))
-      : image.reference === reference,
-  );
-  const [image] = found;
-  if (image === undefined) {
-    throw new KeelsonError("E_NOT_FOUND", `there is neither a container nor an image ${printable(name)}`, {
-      hint: "keelson list and keelson images show what is here; keelson pull brings an image.",
-    });
-  }
-  if (new Set(found.map((each) => each.digest)).size > 1) {
-    throw new KeelsonError("E_NOT_FOUND", `more than one image begins with ${printable(name)}`, {
-      hint: "Give more characters of the id.",
-    });
-  }
-  return image;
+  const [image] = findImages(readImages(world.paths.images), name);
+  if (image !== undefined) return image;
+  throw new KeelsonError("E_NOT_FOUND", `there is neither a container nor an image ${printable(name)}`, {
+    hint: "keelson list and keelson images show what is here; keelson pull brings an image.",
+  });
 }

@@ -9,10 +9,11 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
+import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { announce, type ProposalRequest, propose, runsOnce } from "./propose.ts";
-import { fetchImage, type ImageAtHand, type PullRequest, platformOf, readReference, storedImage } from "./pull.ts";
+import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
 
 export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];

@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import type { ImageConfig } from "../image/config.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
-import { formatReference, parseReference, type Reference, shortDigest } from "../image/reference.ts";
+import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
 import type { ReadFile } from "../store/exports.ts";
-import { readDocuments, readImages, type StoredImage } from "../store/images.ts";
+import { readDocuments, readImages, readReference, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, type World } from "../world.ts";
@@ -92,12 +91,6 @@ export async function fetchImage(
   } finally {
     await source.close();
   }
-}
-
-/** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
-export function readReference(text: string): Reference {
-  const reference = parseReference(text);
-  return reference.kind === "registry" ? reference : { ...reference, path: resolve(reference.path) };
 }
 
 /** The platform asked for, or this host's. */

@@ -9,10 +9,11 @@ import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
+import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { announce, propose } from "./propose.ts";
-import { fetchImage, type ImageAtHand, platformOf, readReference, storedImage } from "./pull.ts";
+import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
   readonly name?: string | undefined;

@@ -104,18 +104,22 @@ export function stageDeployment(
 }
 
 /**
- * Removes what no command has finished: names without a current deployment, deployments still beside their place, and
- * those newer than the current one that were never switched to, which have no outcome.
+ * What no command has finished, as paths: names without a current deployment, deployments beside their place, and those
+ * newer than the current one that were never switched to, which have no outcome.
  */
-export function sweepDeployments(directory: string): void {
-  for (const name of namesIn(directory)) {
+export function unfinishedDeployments(directory: string): readonly string[] {
+  return namesIn(directory).flatMap((name) => {
     const container = join(directory, name);
-    if (!hasCurrent(directory, name)) rmSync(container, { recursive: true, force: true });
-    for (const entry of namesIn(container)) {
-      if (entry.endsWith(".new") || entry.endsWith(goingSuffix) || isUntried(container, entry))
-        rmSync(join(container, entry), { recursive: true, force: true });
-    }
-  }
+    if (!hasCurrent(directory, name)) return [container];
+    return namesIn(container)
+      .filter((entry) => entry.endsWith(".new") || entry.endsWith(goingSuffix) || isUntried(container, entry))
+      .map((entry) => join(container, entry));
+  });
+}
+
+/** Removes what no command has finished. */
+export function sweepDeployments(directory: string): void {
+  for (const path of unfinishedDeployments(directory)) rmSync(path, { recursive: true, force: true });
 }
 
 function isUntried(container: string, entry: string): boolean {

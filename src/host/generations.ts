@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
+import type { Digest } from "../image/digest.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory, writeDurably } from "../store/durable.ts";
@@ -61,31 +62,59 @@ export function writePin(directory: string, name: string, number: number, pinned
   else rmSync(path, { force: true });
 }
 
+/** A deployment by its place. */
+export interface Place {
+  readonly name: string;
+  readonly number: number;
+}
+
 /**
- * Removes deployments beyond the newest `keep`; of those that failed only the last is kept, beside them, to be looked at.
- * Never the current one, a pinned one, or one that a process still lives in. The numbers removed.
+ * The deployments beyond the newest `keep`; of those that failed only the last is kept, beside them, to be looked at.
+ * Never the current one, a pinned one, or one that a process still lives in.
  */
-export function sweepGenerations(directory: string, name: string, keep: number): readonly number[] {
+export function spareGenerations(directory: string, name: string, keep: number): readonly Place[] {
   const generations = readGenerations(directory, name);
   const failed = generations.filter(({ outcome, current }) => outcome?.state === "failed" && !current);
   const good = generations.filter((generation) => !failed.includes(generation));
   const old = [...good.slice(0, Math.max(0, good.length - keep)), ...failed.slice(0, -1)];
-  const inUse = rootsInUse();
-  const swept = old.filter(({ number, current, pinned }) => {
-    // The kernel names a root from the top of its own file system, which need not be the host's.
-    const marker = `/${name}/${number}/`;
-    return !current && !pinned && ![...inUse].some((root) => root.includes(marker));
-  });
-  for (const { number } of swept) removeGeneration(join(directory, name), number);
-  return swept.map(({ number }) => number);
+  const candidates = old.filter(({ current, pinned }) => !current && !pinned);
+  if (candidates.length === 0) return [];
+  const inUse = [...rootsInUse()];
+  // The kernel names a root from the top of its own file system, which need not be the host's.
+  return candidates
+    .filter(({ number }) => !inUse.some((root) => root.includes(`/${name}/${number}/`)))
+    .map(({ number }) => ({ name, number }));
 }
 
-/** Cut short, it leaves a name that sweepDeployments removes, and never half of a deployment. */
-function removeGeneration(container: string, number: number): void {
-  const going = join(container, `${number}${goingSuffix}`);
-  renameSync(join(container, String(number)), going);
-  syncDirectory(container);
+/** Removes a deployment. Cut short, it leaves a name that sweepDeployments removes, and never half of a deployment. */
+export function removeGeneration(directory: string, { name, number }: Place): void {
+  const going = join(directory, name, `${number}${goingSuffix}`);
+  renameSync(join(directory, name, String(number)), going);
+  syncDirectory(join(directory, name));
   rmSync(going, { recursive: true, force: true });
+}
+
+/** Removes the deployments that spareGenerations names; their numbers. */
+export function sweepGenerations(directory: string, name: string, keep: number): readonly number[] {
+  const spare = spareGenerations(directory, name, keep);
+  for (const place of spare) removeGeneration(directory, place);
+  return spare.map(({ number }) => number);
+}
+
+/** What a deployment on disk holds on to. */
+export interface Holder extends Place {
+  readonly digest: Digest;
+}
+
+/** Every deployment that could be gone back to, of all containers, with its image. */
+export function readHolders(directory: string): readonly Holder[] {
+  return namesIn(directory)
+    .toSorted()
+    .flatMap((name) =>
+      readGenerations(directory, name).flatMap(({ number, deployment }) =>
+        deployment === undefined ? [] : [{ name, number, digest: deployment.image.digest }],
+      ),
+    );
 }
 
 /** The mount sources of every process's root, as far as the kernel names them: a container's root is its deployment's. */

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
+import { namesIn } from "../store/directory.ts";
 import type { Repository } from "../store/repository.ts";
 import { removeIfEmpty } from "../store/store.ts";
 import { environment, programPath, runProgram } from "./program.ts";
@@ -74,13 +75,17 @@ async function mountRoot(path: string, mounts: string[]): Promise<void> {
   }
 }
 
-/** Removes bundles whose process is gone, and the directory when it is empty. */
+/** The bundles whose process is gone, as paths: the directory itself when it holds no other. */
+export function leftBundles(directory: string): readonly string[] {
+  const bundles = namesIn(directory);
+  const left = bundles.filter((entry) => !existsSync(`/proc/${entry}`));
+  if (left.length < bundles.length) return left.map((entry) => join(directory, entry));
+  return existsSync(directory) ? [directory] : [];
+}
+
+/** Removes them. */
 export function sweepOnce(directory: string): void {
-  if (!existsSync(directory)) return;
-  for (const entry of readdirSync(directory)) {
-    if (!existsSync(`/proc/${entry}`)) rmSync(join(directory, entry), { recursive: true, force: true });
-  }
-  removeIfEmpty(directory);
+  for (const path of leftBundles(directory)) rmSync(path, { recursive: true, force: true });
 }
 
 async function runMount(name: string, argv: readonly string[]): Promise<void> {

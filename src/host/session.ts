@@ -1,10 +1,9 @@
-import type { Digest } from "../image/digest.ts";
-import { readImages } from "../store/images.ts";
+import { readImages, type StoredImage } from "../store/images.ts";
 import { type Lock, takeLock, waitForLock } from "../store/lock.ts";
-import { forgetImage, pruneIfMarked } from "../store/prune.ts";
+import { forgetImages, pruneIfMarked } from "../store/prune.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
-import { readGenerations } from "./generations.ts";
+import { readHolders } from "./generations.ts";
 import { sweepOnce } from "./once.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
 
@@ -22,7 +21,15 @@ export interface WriterPlaces {
  * Runs `action` as the one writer of a root. What a crash left half done is finished or taken back first, and said.
  * Afterwards nothing is left of a store that holds nothing. Throws E_LOCKED, E_RECOVER, and what `action` does.
  */
-export async function runAsWriter<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
+export function runAsWriter<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
+  return runAsSweeper(verb, places, async () => {
+    sweep(places.paths);
+    return action();
+  });
+}
+
+/** Like runAsWriter, for what sweeps by itself: `action` finds the leavings of crashes where they are. */
+export async function runAsSweeper<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
   const { paths, host, say } = places;
   const lock = await lockOf(`keelson ${verb}`, places);
   try {
@@ -32,11 +39,11 @@ export async function runAsWriter<T>(verb: string, places: WriterPlaces, action:
         `${recovered.verb} ${recovered.name} had been interrupted and was ${recovered.direction === "back" ? "taken back" : "finished"}`,
       );
     }
-    sweep(paths);
     return await action();
   } finally {
     if (readJournal(host) === undefined) {
-      sweep(paths);
+      const why = sweep(paths);
+      if (why !== undefined) say(`nothing is removed from the store: ${why}`);
       removeEmptyStore(paths);
     }
     lock.release();
@@ -51,22 +58,17 @@ async function lockOf(command: string, { paths, wait, say, signal }: WriterPlace
 
 /**
  * Removes what nothing points at: deployments that were never put in place or are no longer, images that only came along
- * with a container that is gone.
+ * with a container that is gone. What cannot be removed from the store stays for the next time; the reason.
  */
-function sweep(paths: StorePaths): void {
+function sweep(paths: StorePaths): string | undefined {
   sweepDeployments(paths.deployments);
   sweepOnce(paths.once);
-  pruneIfMarked(paths);
-  const containers = readContainers(paths.deployments);
-  if (containers.every((container) => container.kind === "installed")) {
-    const used = new Set(containers.flatMap(({ name }) => digestsOf(paths.deployments, name)));
-    for (const image of readImages(paths.images)) {
-      if (!image.kept && !used.has(image.digest)) forgetImage(paths, image);
-    }
-  }
+  const unused = unusedImages(paths);
+  return unused.length === 0 ? pruneIfMarked(paths) : forgetImages(paths, unused);
 }
 
-/** The images of every deployment that could be gone back to. */
-function digestsOf(deployments: string, name: string): readonly Digest[] {
-  return readGenerations(deployments, name).flatMap(({ deployment }) => deployment?.image.digest ?? []);
+function unusedImages(paths: StorePaths): readonly StoredImage[] {
+  if (readContainers(paths.deployments).some(({ kind }) => kind === "broken")) return [];
+  const used = new Set(readHolders(paths.deployments).map(({ digest }) => digest));
+  return readImages(paths.images).filter(({ kept, digest }) => !kept && !used.has(digest));
 }

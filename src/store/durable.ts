@@ -14,6 +14,8 @@ import {
 /** A path as text, or as bytes where a name may not be UTF-8. */
 export type BytesPath = string | Buffer;
 
+const besideSuffix = ".keelson-new";
+
 /**
  * Writes a whole file so that after a crash there is either the old one or the new one: beside it, synced, renamed,
  * the directory synced. `mode` counts whatever the umask is.
@@ -45,7 +47,12 @@ export function linkDurably(path: BytesPath, target: BytesPath): void {
 /** Where the new content stands until it is in its place; a crash may leave it there. */
 export function besidePath(path: BytesPath): Buffer {
   const { directory, name } = parts(path);
-  return Buffer.concat([directory, Buffer.from("/."), name, Buffer.from(".keelson-new")]);
+  return Buffer.concat([directory, Buffer.from("/."), name, Buffer.from(besideSuffix)]);
+}
+
+/** Whether a name is one that besidePath gives. */
+export function isBeside(name: string): boolean {
+  return name.startsWith(".") && name.endsWith(besideSuffix);
 }
 
 /** Makes names added to, removed from or renamed in a directory survive a power cut. */

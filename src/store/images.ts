@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { errnoOf, KeelsonError } from "../errors.ts";
+import { dirname, join, resolve } from "node:path";
+import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf, hexOf, parseDigest } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
 import { type Manifest, parseManifest } from "../image/manifest.ts";
+import { formatReference, parseReference, type Reference } from "../image/reference.ts";
 import type { ObjectName } from "../layer/change.ts";
 import { writeDurably } from "./durable.ts";
 
@@ -90,12 +91,35 @@ export function writeImage(
   writeIndex(directory, [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)]);
 }
 
-/** Forgets one name. What only that image had stays until it is pruned. */
-export function removeImage(directory: string, image: StoredImage): void {
+/** Forgets these names. What only those images had stays until it is pruned. */
+export function removeImages(directory: string, images: readonly StoredImage[]): void {
+  const gone = (other: StoredImage): boolean => images.some((image) => sameName(other, image));
   writeIndex(
     directory,
-    readImages(directory).filter((other) => !sameName(other, image)),
+    readImages(directory).filter((other) => !gone(other)),
   );
+}
+
+/**
+ * Those of `all` that a person calls `text`: the one of that reference, or every name of the one whose id or digest begins
+ * so, in four characters or more. Empty when there is none; throws E_NOT_FOUND when several images begin so.
+ */
+export function findImages(all: readonly StoredImage[], text: string): readonly StoredImage[] {
+  const called = /[/:]/.test(text) && !text.startsWith("sha256:") ? formatReference(readReference(text)) : undefined;
+  if (called !== undefined) return all.filter(({ reference }) => reference === called);
+  const prefix = text.replace(/^sha256:/, "");
+  if (prefix.length < 4) return [];
+  const found = all.filter(({ id, digest }) => [id, digest].some((each) => each.startsWith(`sha256:${prefix}`)));
+  if (new Set(found.map(({ digest }) => digest)).size <= 1) return found;
+  throw new KeelsonError("E_NOT_FOUND", `more than one image begins with ${printable(text)}`, {
+    hint: "Give more characters of the id or digest.",
+  });
+}
+
+/** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
+export function readReference(text: string): Reference {
+  const reference = parseReference(text);
+  return reference.kind === "registry" ? reference : { ...reference, path: resolve(reference.path) };
 }
 
 /** Throws E_STORE or E_MANIFEST when they are not what their digests say. */

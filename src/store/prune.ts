@@ -1,11 +1,22 @@
-import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
 import { namesIn } from "./directory.ts";
-import { syncDirectory } from "./durable.ts";
-import { imageRef, imageRefs, readDocuments, readImages, removeImage, type StoredImage } from "./images.ts";
+import { isBeside, syncDirectory } from "./durable.ts";
+import { imageRef, imageRefs, readDocuments, readImages, removeImages, type StoredImage } from "./images.ts";
 import { objectsOf, readLayers, type StorePaths } from "./store.ts";
+
+/** What of the store nobody needs, as paths. An object directory stands for all that is in it. */
+export interface StoreGarbage {
+  readonly refs: readonly string[];
+  readonly documents: readonly string[];
+  /** Change lists. */
+  readonly layers: readonly string[];
+  readonly objects: readonly string[];
+  /** What was being written when a command was cut short. */
+  readonly leftovers: readonly string[];
+}
 
 /**
  * Does what may leave objects that no image names if it is cut short: a mark stands in the store meanwhile, and the next
@@ -18,57 +29,94 @@ export function marked(paths: StorePaths, action: () => void): void {
   if (!before) rmSync(markOf(paths));
 }
 
-/** Prunes if something that was cut short has left the mark. */
-export function pruneIfMarked(paths: StorePaths): void {
-  if (existsSync(markOf(paths)) && prune(paths)) rmSync(markOf(paths));
+/**
+ * Prunes if something that was cut short has left the mark. When what an image needs cannot be read, nothing is removed,
+ * the mark stays, and the reason is given.
+ */
+export function pruneIfMarked(paths: StorePaths): string | undefined {
+  if (!existsSync(markOf(paths))) return undefined;
+  try {
+    removeGarbage(findGarbage(paths, readImages(paths.images)));
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return error.message;
+    throw error;
+  }
+  rmSync(markOf(paths));
+  return undefined;
 }
 
-/** Forgets an image under its name, and everything that only it needed. */
-export function forgetImage(paths: StorePaths, image: StoredImage): void {
+/** Forgets images under their names, and everything that only they needed; the reason why that could not be removed. */
+export function forgetImages(paths: StorePaths, images: readonly StoredImage[]): string | undefined {
   setMark(paths);
-  removeImage(paths.images, image);
-  pruneIfMarked(paths);
+  removeImages(paths.images, images);
+  return pruneIfMarked(paths);
 }
 
 /**
- * Removes what no image in the store needs: refs first, then change lists and documents, objects last. False, and nothing
- * is removed, while an image's own lists cannot be read: what it needs is not known then.
+ * What none of `images` needs. Throws E_STORE while an image's own lists cannot be read: what it needs is not known then,
+ * and nothing may be removed.
  */
-function prune(paths: StorePaths): boolean {
-  const images = readImages(paths.images);
-  const objects = neededObjects(paths, images);
-  if (objects === undefined) return false;
+export function findGarbage(paths: StorePaths, images: readonly StoredImage[]): StoreGarbage {
+  const { objects, layers } = neededBy(paths, images);
   const refs = new Set(images.map((image) => imageRef(image.digest)));
-  const blobs = new Set(images.flatMap((image) => [hexOf(image.digest), hexOf(image.id)]));
-  const layers = new Set(images.flatMap((image) => readDocuments(paths.images, image).config.diffIds.map(hexOf)));
-  sweep(join(paths.repository, "refs", "heads", imageRefs), (name) => refs.has(`${imageRefs}/${name}`));
-  sweep(join(paths.images, "layers"), (name) => layers.has(name));
-  sweep(join(paths.images, "blobs", "sha256"), (name) => blobs.has(name));
+  const documents = new Set(images.flatMap((image) => [hexOf(image.digest), hexOf(image.id)]));
   const published = join(paths.repository, "objects");
-  for (const prefix of namesIn(published)) {
-    sweep(join(published, prefix), (name) => objects.has(`${prefix}/${name}`));
-    if (namesIn(join(published, prefix)).length === 0) rmdirSync(join(published, prefix));
-  }
-  return true;
+  const staging = join(paths.repository, "tmp", "staging");
+  return {
+    refs: unneeded(join(paths.repository, "refs", "heads", imageRefs), (name) => refs.has(`${imageRefs}/${name}`)),
+    documents: unneeded(join(paths.images, "blobs", "sha256"), (name) => documents.has(name)),
+    layers: unneeded(join(paths.images, "layers"), (name) => layers.has(name)),
+    objects: namesIn(published).flatMap((prefix) => {
+      const directory = join(published, prefix);
+      const gone = unneeded(directory, (name) => objects.has(`${prefix}/${name}`));
+      return gone.length === namesIn(directory).length ? [directory] : gone;
+    }),
+    leftovers: [...unneeded(paths.images, (name) => !isBeside(name)), ...(existsSync(staging) ? [staging] : [])],
+  };
 }
 
-function neededObjects(paths: StorePaths, images: readonly StoredImage[]): ReadonlySet<string> | undefined {
-  const objects = new Set<string>();
+/** Removes it: refs first, then what names objects, objects last. */
+export function removeGarbage({ refs, layers, documents, objects, leftovers }: StoreGarbage): void {
+  for (const path of [...refs, ...layers, ...documents, ...objects, ...leftovers])
+    rmSync(path, { recursive: true, force: true });
+}
+
+interface Needed {
+  readonly objects: ReadonlySet<string>;
+  readonly layers: ReadonlySet<string>;
+}
+
+function neededBy(paths: StorePaths, images: readonly StoredImage[]): Needed {
+  const [objects, diffIds] = [new Set<string>(), new Set<string>()];
+  for (const image of images) {
+    for (const object of objectsOf(image, layersOf(paths, image))) objects.add(object);
+    for (const diffId of readDocuments(paths.images, image).config.diffIds) diffIds.add(hexOf(diffId));
+  }
+  return { objects, layers: diffIds };
+}
+
+function layersOf(paths: StorePaths, image: StoredImage): NonNullable<ReturnType<typeof readLayers>> {
   try {
-    for (const image of images) {
-      const layers = readLayers(paths, image);
-      if (layers === undefined) return undefined;
-      for (const object of objectsOf(image, layers)) objects.add(object);
-    }
+    const layers = readLayers(paths, image);
+    if (layers !== undefined) return layers;
   } catch (error) {
-    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    if (error instanceof KeelsonError && error.code === "E_STORE") throw unknown(image, error.message, error);
     throw error;
   }
-  return objects;
+  throw unknown(image, "the change list of one of its layers is lost");
 }
 
-function sweep(directory: string, needed: (name: string) => boolean): void {
-  for (const name of namesIn(directory)) if (!needed(name)) rmSync(join(directory, name), { force: true });
+function unknown(image: StoredImage, why: string, cause?: unknown): KeelsonError {
+  return new KeelsonError("E_STORE", `what ${image.reference ?? image.digest} needs is not known: ${why}`, {
+    hint: "Pull the image again, which brings back what is lost; until then nothing is removed from the store.",
+    cause,
+  });
+}
+
+function unneeded(directory: string, needed: (name: string) => boolean): readonly string[] {
+  return namesIn(directory)
+    .filter((name) => !needed(name))
+    .map((name) => join(directory, name));
 }
 
 function setMark(paths: StorePaths): void {

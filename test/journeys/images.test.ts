@@ -1,10 +1,10 @@
-import { readdir, rm, stat, truncate } from "node:fs/promises";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { etcdLike } from "../bed/etcd-like.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import { push, type TestImage, topDigest } from "../bed/images.ts";
-import { type Answer, type Host, makeHost } from "../bed/journey.ts";
+import { type Answer, type Host, makeHost, runKeelson } from "../bed/journey.ts";
 import { startRegistry, type TestRegistry } from "../bed/registry.ts";
 
 const shelf = openShelf();
@@ -159,4 +159,85 @@ it("layers are kept once however many images and containers have them", async ()
 
   const layers = await layersOf(host, await topDigest(etcd));
   for (const { digest } of layers) expect((await stat(blobPath(digest))).size).toBeGreaterThan(0);
+});
+
+describe("images rm", () => {
+  const [a, b] = ["a", "b"].map((name) => () => `${registry.host}/${name}/etcd:v1`) as [() => string, () => string];
+
+  it("62: removes one name only while there is another, and config and layers with the last", async () => {
+    const host = await makeHost();
+    const before = await host.snapshot();
+    await fetch(host, "pull", a());
+    const whole = await host.snapshot();
+    const { digest } = await fetch(host, "pull", b());
+    expect(await host.answer("images", "rm", b())).toMatchObject({ removed: [{ reference: b(), digest }] });
+    expect(await host.snapshot()).toEqual(whole);
+    expect((await host.keelson("images", "rm", a())).stdout).toBe(`removed ${a()} (${digest})\n`);
+    expect(await host.snapshot()).toEqual(before);
+  });
+
+  it("62: leaves config and layers of an image that a container uses under another name", async () => {
+    const host = await makeHost();
+    await fetch(host, "install", "--name", "foo", a());
+    const whole = await host.snapshot();
+    await fetch(host, "pull", b());
+    await host.answer("images", "rm", b());
+    expect(await host.snapshot()).toEqual(whole);
+    expect((await host.keelson("verify")).status).toBe(0);
+  });
+
+  it("63: refuses an image that a container uses, by each of its names, and names the container", async () => {
+    const host = await makeHost();
+    const { digest, id } = await fetch(host, "install", "--name", "foo", a());
+    for (const name of [a(), digest, id.slice(7, 19)]) {
+      const failure = await host.refused(4, "images", "rm", name);
+      expect(failure).toMatchObject({ code: "E_IN_USE", message: expect.stringContaining("generation 1 of foo") });
+    }
+    await fetch(host, "pull", b());
+    expect((await host.refused(4, "images", "rm", a(), b())).code).toBe("E_IN_USE");
+    expect((await host.refused(4, "images", "rm", digest)).code).toBe("E_IN_USE");
+  });
+
+  it("63: refuses the image of an earlier generation, whose name has moved on, until that is gone", async () => {
+    const host = await makeHost();
+    const reference = `${registry.host}/moved:v1`;
+    await push(etcd.reference, reference);
+    const { digest } = await fetch(host, "install", "--name", "foo", reference);
+    const newer = await shelf.build({ layers: [etcdLike(), { "etc/third": "3\n" }] });
+    await push(newer.reference, reference);
+    await host.answer("update", "--tls-verify=false", "foo");
+    const failure = await host.refused(4, "images", "rm", digest);
+    expect(failure.message).toContain("generation 1 of foo");
+    await host.answer("uninstall", "foo");
+    expect((await host.refused(3, "images", "rm", digest)).code).toBe("E_NOT_FOUND");
+  });
+
+  it("63: refuses every last name while a container cannot be read", async () => {
+    const host = await makeHost();
+    await fetch(host, "install", "--name", "foo", a());
+    await fetch(host, "pull", b());
+    await writeFile(host.path("/var/lib/keelson/deployments/foo/1/deployment.json"), "{");
+    expect((await host.refused(4, "images", "rm", a(), b())).message).toContain("foo, which cannot be read");
+    await host.answer("images", "rm", a());
+  });
+
+  it("removes all or none: one that is not here stops it", async () => {
+    const host = await makeHost();
+    await fetch(host, "pull", a());
+    await fetch(host, "pull", b());
+    expect((await host.refused(3, "images", "rm", a(), `${registry.host}/none:v1`)).code).toBe("E_NOT_FOUND");
+    expect((await host.refused(2, "images", "rm")).code).toBe("E_USAGE");
+    const { removed } = await host.answer<{ removed: readonly object[] }>("images", "rm", a(), b(), a());
+    expect(removed).toHaveLength(2);
+  });
+
+  it("finds a file by a path that is not absolute", async () => {
+    const host = await makeHost();
+    await host.answer("pull", etcd.reference);
+    const path = etcd.directory.slice(dirname(etcd.directory).length + 1);
+    const args = ["--root", host.root, "images", "rm", `oci:${path}:latest`];
+    const { status, stderr } = await runKeelson(args, { cwd: dirname(etcd.directory) });
+    expect(status, stderr).toBe(0);
+    expect(host.has("/var/lib/keelson")).toBe(false);
+  });
 });

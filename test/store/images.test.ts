@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
-import { readDocuments, readImages, removeImage, type StoredImage, writeImage } from "../../src/store/images.ts";
+import { readDocuments, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 interface Made {
@@ -80,10 +80,10 @@ describe("the images of a store", () => {
       ["h/a:1", "one"],
       ["h/b:1", "one"],
     ]);
-    removeImage(directory, a.image);
+    removeImages(directory, [a.image]);
     expect(names(directory)).toEqual([["h/b:1", "one"]]);
     expect(readDocuments(directory, b.image).manifest.layers).toEqual([]);
-    removeImage(directory, b.image);
+    removeImages(directory, [b.image]);
     expect(readImages(directory)).toEqual([]);
   });
 
@@ -128,9 +128,9 @@ describe("the images of a store", () => {
     write(directory, make("h/a:1", "one"), make("h/a:1", "two"));
     const [nameless] = readImages(directory).filter((image) => image.reference === undefined);
     if (nameless === undefined) throw new Error("none without a name");
-    removeImage(directory, make(undefined, "two").image);
+    removeImages(directory, [make(undefined, "two").image]);
     expect(readImages(directory)).toHaveLength(2);
-    removeImage(directory, nameless);
+    removeImages(directory, [nameless]);
     expect(names(directory)).toEqual([["h/a:1", "two"]]);
   });
 });

@@ -6,7 +6,7 @@ import { type Digest, digestOf } from "../../src/image/digest.ts";
 import { checkout } from "../../src/store/checkout.ts";
 import { readImages, type StoredImage } from "../../src/store/images.ts";
 import { takeLock } from "../../src/store/lock.ts";
-import { forgetImage, pruneIfMarked } from "../../src/store/prune.ts";
+import { forgetImages, pruneIfMarked } from "../../src/store/prune.ts";
 import { openStage } from "../../src/store/stage.ts";
 import { makeState, readTree, removeEmptyStore, type StorePaths, storePaths } from "../../src/store/store.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
@@ -74,7 +74,7 @@ describe("forgetting an image", () => {
     const before = filesBelow(paths);
     const gone = await put(paths, "h/gone:1", [layer("shared"), layer("theirs"), layer("mine too")]);
     expect(filesBelow(paths).length).toBeGreaterThan(before.length);
-    forgetImage(paths, gone);
+    forgetImages(paths, [gone]);
     expect(filesBelow(paths)).toEqual(before);
     expect(fsck(paths)).toContain("fsck of 1 commits completed successfully - no errors found");
     const tree = readTree(paths, keep);
@@ -85,10 +85,10 @@ describe("forgetting an image", () => {
     const paths = newStore();
     const [a, b] = [await put(paths, "h/a:1", [layer("f")]), await put(paths, "h/b:1", [layer("f")])];
     const before = filesBelow(paths);
-    forgetImage(paths, a);
+    forgetImages(paths, [a]);
     expect(filesBelow(paths)).toEqual(before);
     expect(fsck(paths)).toContain("1 commits");
-    forgetImage(paths, b);
+    forgetImages(paths, [b]);
     expect(filesBelow(paths)).toEqual(["images/index.json", "images/oci-layout", "repo/config"]);
   });
 
@@ -100,7 +100,7 @@ describe("forgetting an image", () => {
     const stage = openStage(paths, limits);
     const out = join(paths.state, "out");
     checkout(stage.repository, tree, out);
-    forgetImage(paths, image);
+    forgetImages(paths, [image]);
     expect(readFileSync(join(out, "f"), "utf8")).toBe("content of f");
   });
 
@@ -110,7 +110,7 @@ describe("forgetting an image", () => {
     const before = filesBelow(paths);
     const gone = await put(paths, "h/b:1", [layer("g")]);
     const indexBefore = readFileSync(join(paths.images, "index.json"), "utf8");
-    forgetImage(paths, gone);
+    forgetImages(paths, [gone]);
     const index = readFileSync(join(paths.images, "index.json"), "utf8");
     // As after a crash: the name is gone, what it named is there, and the mark stands.
     await put(paths, "h/b:1", [layer("g")]);
@@ -145,7 +145,7 @@ describe("the store", () => {
     const lock = takeLock(paths.lock, "test");
     removeEmptyStore(paths);
     expect(readImages(paths.images)).toHaveLength(1);
-    forgetImage(paths, image);
+    forgetImages(paths, [image]);
     removeEmptyStore(paths);
     expect(existsSync(paths.repository)).toBe(true);
     runProgram("rmdir", [join(paths.deployments, "etcd")]);
