@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "ini";
 import { KeelsonError, printable } from "./errors.ts";
-import { isObject } from "./image/json.ts";
+import { parseIni } from "./ini.ts";
 
 /** What keelson.conf and the environment say, checked, defaults filled in. */
 export interface Settings {
@@ -52,9 +51,9 @@ type Key = keyof typeof settingKeys;
 /** Reads `keelson.conf` below `prefix` ("" for the running host). Throws E_SETTINGS naming file and key. */
 export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Settings {
   const path = `${prefix}${settingsPath}`;
-  const written: unknown = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
+  const written = existsSync(path) ? parseIni(readFileSync(path, "utf8")) : {};
   const values = new Map<string, string>();
-  for (const [key, value] of Object.entries(isObject(written) ? written : {})) {
+  for (const [key, value] of Object.entries(written)) {
     if (!(key in settingKeys)) throw bad(path, key, `is not one of ${Object.keys(settingKeys).join(", ")}`);
     values.set(key, String(value).trim());
   }

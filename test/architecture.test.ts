@@ -27,8 +27,9 @@ const parts: Readonly<Record<string, Part>> = {
   source: { imports: ["image"] },
   // It reads /exports out of an image's tree, in the contract's terms.
   store: { imports: ["image", "layer", "contract"] },
-  host: { imports: ["image", "layer", "plan", "store"] },
-  settings: { imports: ["image"] },
+  ini: { imports: ["image"], builtIns: [] },
+  host: { imports: ["image", "layer", "plan", "store", "ini"] },
+  settings: { imports: ["ini"] },
   output: { imports: [], builtIns: [] },
   world: { imports: ["image", "layer", "contract", "plan", "source", "store", "host", "settings", "output"] },
   "commands/pull": { imports: forCommands },
@@ -41,11 +42,12 @@ const parts: Readonly<Record<string, Part>> = {
 /** The one place of each package that keelson is built on, as in `parts`. */
 const packageHomes: Readonly<Record<string, string>> = {
   commander: "cli",
-  ini: "settings",
+  ini: "ini",
   handlebars: "contract/handlebars",
   "dbus-next": "host/systemd-bus",
   tar: "source/tar-index",
   koffi: "store/libc",
+  diff: "plan/text-diff",
 };
 
 function pathsOf(names: readonly string[]): string {

@@ -68,6 +68,7 @@ function addUpdate(parent: Command, act: Act, planned: boolean): Command {
     .option("--no-restart", "do not restart what runs; its next start has the new deployment")
     .addOption(soak())
     .option("--offline", "take the image as the store has it", false)
+    .option("--allow-widen", "also when the new image may do more on this host than the old one", false)
     .addOption(tlsVerify())
     .action(
       act(async (world, name: string | undefined, options: Omit<UpdateRequest, "name">) => {

@@ -4,6 +4,8 @@ import { readContainer } from "../host/deployments.ts";
 import { formatPlatform } from "../image/platform.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
+import { describePrivilege } from "../plan/preview.ts";
+import { privilegeLines, privilegesOf } from "../plan/privileges.ts";
 import { readExports } from "../store/exports.ts";
 import { findImages, readDocuments, readImages, type StoredImage } from "../store/images.ts";
 import { readObject, readTree } from "../store/store.ts";
@@ -25,6 +27,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     service !== undefined && world.systemd.running
       ? (await world.systemd.states([service.unit])).get(service.unit)
       : undefined;
+  const privileges = privilegesOf(deployment);
   const lines = [
     `name: ${name}`,
     `image: ${image.reference}`,
@@ -33,12 +36,20 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     `state: ${service === undefined ? "no service" : (state?.activeState ?? "unknown")}`,
     `runtime: ${deployment.runtime}`,
     ...Object.entries(set).map(([key, value]) => `set: ${key}=${value}`),
+    ...(deployment.overrides?.lines ?? []).map((line) => `override: ${line}`),
+    ...privilegeLines(privileges).map((line) => `the container ${line}`),
     ...hostActionLines(deployment.hostActions),
     ...foreignFileLines(deployment),
     ...deployment.warnings.map((warning) => `warning: ${warning}`),
   ];
   world.output.answer(
-    { kind: "container", ...describeDeployment(deployment), state: state?.activeState ?? null },
+    {
+      kind: "container",
+      ...describeDeployment(deployment),
+      overrides: deployment.overrides?.lines ?? [],
+      privileges: privileges.map(describePrivilege),
+      state: state?.activeState ?? null,
+    },
     lines,
   );
 }

@@ -6,13 +6,14 @@ import { transact } from "../host/transaction.ts";
 import { findUnit } from "../host/unit-origin.ts";
 import { containerNameOf } from "../image/reference.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
+import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
+import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
-import { announce, type ProposalRequest, propose, runsOnce } from "./propose.ts";
+import { announce, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
 
 export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
@@ -74,7 +75,8 @@ async function preview(world: World, request: InstallRequest, name: string): Pro
       world.output.answer({ ...describeDeployment(deployment), once: true, changes: [] }, [`run ${name} once`]);
       return statuses.changes;
     }
-    world.output.answer({ ...describeDeployment(deployment), ...describePlan(plan) }, planLines(plan));
+    const seen = previewSwitch(undefined, deployment, plan, readContent(world, image), image.fetched);
+    world.output.answer({ ...describeDeployment(deployment), ...describePreview(seen) }, previewLines(seen));
     return statuses.changes;
   } finally {
     image.stage?.discard();

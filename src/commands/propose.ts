@@ -1,15 +1,20 @@
+import { readFileSync } from "node:fs";
 import { type Contract, parseContract } from "../contract/contract.ts";
 import { KeelsonError } from "../errors.ts";
 import { nextGeneration } from "../host/deployments.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
+import { readOverrides } from "../host/overrides.ts";
 import { findRuntime } from "../host/runtime.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
 import type { Deployment, FileContent } from "../plan/deployment.ts";
 import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import { planDeployment } from "../plan/next.ts";
+import { parseOverrides } from "../plan/overrides.ts";
+import type { ReadContent } from "../plan/preview.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
+import { findObject } from "../store/store.ts";
 import { hostFacts, type World } from "../world.ts";
 import type { ImageAtHand } from "./pull.ts";
 
@@ -65,6 +70,7 @@ export async function propose(
       user: resolveUser(contract.config === undefined ? image.config.user : "", read("etc/passwd"), read("etc/group")),
       contentOf: (source) => contentOf(tree, source, shared),
       isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
+      overrides: parseOverrides(readOverrides(root, name)),
       defaults: world.templates(),
     },
     hostFacts(world),
@@ -76,6 +82,23 @@ function contentOf(tree: DirectoryNode, source: string, shared: HostTree | undef
   const node = nodeAt(tree, `exports/hostfs${source}`);
   if (node?.kind !== "file") throw new Error(`${source} is not a file of hostfs`);
   return shared === undefined ? { kind: "object", object: node.object } : { kind: "path", path: shared.pathOf(node) };
+}
+
+/** The bytes of files of deployments: of an image at hand, of the store, of the host. */
+export function readContent(world: World, image?: ImageAtHand): ReadContent {
+  const staged = image?.stage?.repository;
+  return (content) => {
+    switch (content.kind) {
+      case "text":
+        return Buffer.from(content.text);
+      case "path":
+        return world.root.at(content.path).kind === "file" ? readFileSync(world.root.bytes(content.path)) : undefined;
+      case "object":
+        return staged?.has(content.object, "file")
+          ? readFileSync(staged.locate(content.object, "file"))
+          : findObject(world.paths, content.object);
+    }
+  };
 }
 
 /**

@@ -1,13 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { ImageConfig } from "../image/config.ts";
+import type { Digest } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
 import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
+import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
 import type { ReadFile } from "../store/exports.ts";
-import { readDocuments, readImages, readReference, type StoredImage } from "../store/images.ts";
+import { readDocuments, readImages, readReference, readStoredDocument, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, type World } from "../world.ts";
@@ -24,6 +26,8 @@ export interface ImageAtHand {
   readonly config: ImageConfig;
   readonly tree: DirectoryNode;
   readonly readFile: ReadFile;
+  /** What had to be fetched. */
+  readonly fetched: Fetch;
   /** Absent when the image came out of the store. */
   readonly stage?: ImageStage;
   /** Puts a staged image into the store. */
@@ -57,30 +61,55 @@ export function storedImage(world: World, reference: Reference, platform: Platfo
     config.platform.architecture !== platform.architecture
   )
     return undefined;
-  return { image, config, tree, readFile: (file) => readObject(world.paths, file.object), publish: () => {} };
+  const fetched = { bytes: 0, layers: 0, ofLayers: config.diffIds.length };
+  return { image, config, tree, fetched, readFile: (file) => readObject(world.paths, file.object), publish: () => {} };
 }
 
-/**
- * Fetches and stages what a reference names now. With `scratch` everything goes to a new directory below it and the
- * store is neither read nor written.
- */
-export async function fetchImage(
-  world: World,
-  request: PullRequest,
-  options: { readonly kept: boolean; readonly scratch?: string },
-): Promise<ImageAtHand> {
+/** What a reference names now, told by its documents; nothing else has been read. */
+export interface Offer {
+  readonly reference: Reference;
+  readonly source: ImageSource;
+  readonly offered: SourceImage;
+}
+
+export interface StageOptions {
+  /** Keep the image when no container uses it. */
+  readonly kept: boolean;
+  /** Stage in a new directory below this one, and leave the store as it is. */
+  readonly scratch?: string;
+}
+
+/** Asks what a reference names now: one request where the image is in the store. What it opens, stageImage or the caller closes. */
+export async function seekImage(world: World, request: PullRequest): Promise<Offer> {
   const reference = readReference(request.image);
   const source = world.source(reference, request.tlsVerify);
+  const stored = (digest: Digest): Buffer | undefined => readStoredDocument(world.paths.images, digest);
+  try {
+    return { reference, source, offered: await source.resolve(platformOf(request.platform), stored) };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** Fetches and stages what a reference names now. */
+export async function fetchImage(world: World, request: PullRequest, options: StageOptions): Promise<ImageAtHand> {
+  return stageImage(world, await seekImage(world, request), options);
+}
+
+/** Fetches what the store lacks of an image that is offered, and stages it. */
+export async function stageImage(world: World, offer: Offer, options: StageOptions): Promise<ImageAtHand> {
+  const { reference, source, offered } = offer;
   const { layerEntries, layerSize } = world.settings;
   const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
   try {
-    const offered = await source.resolve(platformOf(request.platform));
-    await addLayers(world, source, offered, stage);
+    const fetched = await addLayers(world, source, offered, stage);
     const image = storedAs(world, reference, offered, stage, options.kept);
     return {
       image,
       config: offered.config,
       tree: stage.tree(),
+      fetched,
       readFile: (file) => readFileSync(stage.repository.locate(file.object, "file")),
       stage,
       publish: () => stage.publish(image, offered.manifestBytes, offered.configBytes),
@@ -98,8 +127,9 @@ export function platformOf(text: string | undefined): Platform {
   return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
 }
 
-async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<void> {
+async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<Fetch> {
   const { layers } = offered.manifest;
+  const fetched: Descriptor[] = [];
   world.output.message(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
   );
@@ -115,7 +145,10 @@ async function addLayers(world: World, source: ImageSource, offered: SourceImage
     const progress = world.output.progress(label, layer.size);
     await stage.addLayer(diffId, openLayer(counted(source, progress.advance), layer, diffId, world.settings.layerSize));
     progress.finish();
+    fetched.push(layer);
   }
+  const bytes = fetched.reduce((total, { size }) => total + size, 0);
+  return { bytes, layers: fetched.length, ofLayers: layers.length };
 }
 
 /** The source, telling how many bytes of its blobs have passed. */

@@ -6,9 +6,11 @@ import { readDependents, readRunning } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
+import { describeDeployment, describePlan } from "../plan/describe.ts";
+import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { readContent } from "./propose.ts";
 
 export interface RollbackRequest {
   readonly name: string;
@@ -21,8 +23,9 @@ export interface RollbackRequest {
 /** Goes back to an earlier deployment, which is all there: nothing is rendered, nothing fetched. The exit status. */
 export async function rollback(world: World, request: RollbackRequest): Promise<number> {
   if (request.dryRun) {
-    const { plan } = await planRollback(world, request);
-    world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+    const { from, to, plan } = await planRollback(world, request);
+    const seen = previewSwitch(from, to, plan, readContent(world));
+    world.output.answer({ name: request.name, ...describePreview(seen) }, previewLines(seen));
     return plan.changes.length === 0 ? statuses.done : statuses.changes;
   }
   const { to, plan } = await asWriter(world, "rollback", async () => {
@@ -44,7 +47,7 @@ export async function rollback(world: World, request: RollbackRequest): Promise<
 async function planRollback(
   world: World,
   request: RollbackRequest,
-): Promise<{ readonly to: Deployment; readonly plan: SwitchPlan }> {
+): Promise<{ readonly from: Deployment; readonly to: Deployment; readonly plan: SwitchPlan }> {
   const from = readCurrent(world.paths.deployments, request.name);
   const to = target(readGenerations(world.paths.deployments, request.name), from, request);
   const running = await readRunning(from, world.systemd);
@@ -55,7 +58,7 @@ async function planRollback(
     { running, start: false, dependents, soak: parseSoak(request.soak), purge: false },
     hostFacts(world),
   );
-  return { to, plan };
+  return { from, to, plan };
 }
 
 function target(generations: readonly Generation[], from: Deployment, request: RollbackRequest): Deployment {

@@ -4,9 +4,11 @@ import { readRunning } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describePlan, planLines } from "../plan/describe.ts";
+import { describePlan } from "../plan/describe.ts";
+import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { readContent } from "./propose.ts";
 
 export interface UninstallRequest {
   readonly name: string;
@@ -18,8 +20,9 @@ export interface UninstallRequest {
 /** Takes a container off the host. What an administrator changed stays and is named. The exit status. */
 export async function uninstall(world: World, request: UninstallRequest): Promise<number> {
   if (request.dryRun) {
-    const plan = await planRemoval(world, request, readCurrent(world.paths.deployments, request.name));
-    world.output.answer({ name: request.name, ...describePlan(plan) }, planLines(plan));
+    const from = readCurrent(world.paths.deployments, request.name);
+    const seen = previewSwitch(from, undefined, await planRemoval(world, request, from), readContent(world));
+    world.output.answer({ name: request.name, ...describePreview(seen) }, previewLines(seen));
     return statuses.changes;
   }
   const plan = await asWriter(world, "uninstall", async () => {

@@ -3,17 +3,22 @@ import { forcedVariables, parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
+import { readOverrides } from "../host/overrides.ts";
 import { readDependents, readRunning } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
+import { formatReference } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, describePlan, planLines } from "../plan/describe.ts";
+import { describeDeployment, describePlan } from "../plan/describe.ts";
+import { parseOverrides } from "../plan/overrides.ts";
+import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
+import { refuseWidening } from "../plan/privileges.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
-import { announce, propose } from "./propose.ts";
-import { fetchImage, type ImageAtHand, platformOf, storedImage } from "./pull.ts";
+import { announce, propose, readContent } from "./propose.ts";
+import { type ImageAtHand, platformOf, seekImage, stageImage, storedImage } from "./pull.ts";
 
 export interface UpdateRequest {
   readonly name?: string | undefined;
@@ -31,6 +36,8 @@ export interface UpdateRequest {
   readonly soak: string;
   /** Take the image as the store has it. */
   readonly offline: boolean;
+  /** Also when the container may do more than before. */
+  readonly allowWiden: boolean;
   readonly dryRun: boolean;
   readonly tlsVerify: boolean;
 }
@@ -94,10 +101,13 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
     const from = readCurrent(world.paths.deployments, name);
-    const image = await imageFor(world, request, from);
+    const wanted = wantedOf(world, request, from);
+    const image = await imageFor(world, request, wanted);
+    if (image === undefined) return undefined;
     try {
-      const planned = await planUpdate(world, request, from, image);
-      if (planned !== undefined) await apply(world, image, planned);
+      const planned = await planUpdate(world, request, wanted, image);
+      if (!request.allowWiden) refuseWidening(planned.from, planned.to);
+      await apply(world, image, planned);
       return planned;
     } finally {
       image.stage?.discard();
@@ -113,13 +123,14 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
 
 /** Exit status 10 when there is something to do. */
 async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
-  const from = readCurrent(world.paths.deployments, name);
-  const image = await imageFor(world, request, from, world.scratch());
+  const wanted = wantedOf(world, request, readCurrent(world.paths.deployments, name));
+  const image = await imageFor(world, request, wanted, world.scratch());
+  if (image === undefined) return upToDate(name);
   try {
-    const planned = await planUpdate(world, request, from, image);
-    if (planned === undefined) return upToDate(name);
-    const document = { ...describeDeployment(planned.to), ...describePlan(planned.plan) };
-    return { status: statuses.changes, document, lines: planLines(planned.plan) };
+    const { from, to, plan } = await planUpdate(world, request, wanted, image);
+    const seen = previewSwitch(from, to, plan, readContent(world, image), image.fetched);
+    const document = { ...describeDeployment(to), ...describePreview(seen) };
+    return { status: statuses.changes, document, lines: previewLines(seen) };
   } finally {
     image.stage?.discard();
   }
@@ -130,39 +141,62 @@ function upToDate(name: string): Answered {
   return { status: statuses.done, document: { name, updated: false, changes: [] }, lines };
 }
 
-async function imageFor(
-  world: World,
-  request: UpdateRequest,
-  from: Deployment,
-  scratch?: string,
-): Promise<ImageAtHand> {
-  const image = request.rebase ?? from.image.reference;
-  const platform = from.image.platform;
-  if (request.offline) {
-    const stored = storedImage(world, readReference(image), platformOf(platform));
-    if (stored !== undefined) return stored;
-    throw new KeelsonError("E_NOT_FOUND", `${image} is not in the store`, { hint: "Pull it, or leave out --offline." });
-  }
-  const options = scratch === undefined ? { kept: false } : { kept: false, scratch };
-  return fetchImage(world, { image, platform, tlsVerify: request.tlsVerify }, options);
+/** What a container is to be. */
+interface Wanted {
+  readonly from: Deployment;
+  readonly image: string;
+  readonly set: ReadonlyMap<string, string>;
+  /** Values and overrides are what they were: only another image makes a difference. */
+  readonly same: boolean;
 }
 
-/** What the update would do; undefined when image and values are what they were. */
-async function planUpdate(
-  world: World,
-  request: UpdateRequest,
-  from: Deployment,
-  image: ImageAtHand,
-): Promise<Update | undefined> {
+function wantedOf(world: World, request: UpdateRequest, from: Deployment): Wanted {
   const set = new Map([...Object.entries(from.set), ...parseSet(request.set)]);
   for (const name of request.unset) {
     if (forcedVariables.includes(name))
       throw new KeelsonError("E_SET", `${name} is set by keelson`, { hint: "Leave it out." });
     set.delete(name);
   }
-  const same = JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort());
-  const { reference, digest } = image.image;
-  if (same && digest === from.image.digest && (reference ?? digest) === from.image.reference) return undefined;
+  const overrides = parseOverrides(readOverrides(world.root, from.name)).map(({ line }) => line);
+  const same =
+    JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort()) &&
+    JSON.stringify(overrides) === JSON.stringify(from.overrides?.lines ?? []);
+  return { from, image: request.rebase ?? from.image.reference, set, same };
+}
+
+/** The image to go over to; undefined when there is nothing to do. */
+async function imageFor(
+  world: World,
+  request: UpdateRequest,
+  { from, image, same }: Wanted,
+  scratch?: string,
+): Promise<ImageAtHand | undefined> {
+  const { platform } = from.image;
+  const unchanged = (reference: string | undefined, digest: string): boolean =>
+    same && digest === from.image.digest && (reference ?? digest) === from.image.reference;
+  if (request.offline) {
+    const stored = storedImage(world, readReference(image), platformOf(platform));
+    if (stored === undefined) {
+      throw new KeelsonError("E_NOT_FOUND", `${image} is not in the store`, {
+        hint: "Pull it, or leave out --offline.",
+      });
+    }
+    return unchanged(stored.image.reference, stored.image.digest) ? undefined : stored;
+  }
+  const offer = await seekImage(world, { image, platform, tlsVerify: request.tlsVerify });
+  if (!unchanged(formatReference(offer.reference), offer.offered.digest)) {
+    return stageImage(world, offer, { kept: false, ...(scratch === undefined ? {} : { scratch }) });
+  }
+  await offer.source.close();
+  return undefined;
+}
+
+async function planUpdate(
+  world: World,
+  request: UpdateRequest,
+  { from, set }: Wanted,
+  image: ImageAtHand,
+): Promise<Update> {
   const { rootfs, runtime, service } = from;
   const uuid = String(from.values.UUID ?? world.uuid());
   const to = await propose(

@@ -1,10 +1,13 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { isObject, type JsonObject } from "../image/json.ts";
 import { type ConfigHost, isBind, modernise } from "./config-compat.ts";
+import { applyOverrides, type Override } from "./overrides.ts";
 
 export interface PlannedConfig {
   /** What stands in config.json. */
   readonly text: string;
+  /** The same without the overrides. */
+  readonly imageText: string;
   readonly warnings: readonly string[];
   readonly uid: number;
   readonly gid: number;
@@ -24,6 +27,7 @@ export interface ConfigRequest {
   readonly cgroupsPath?: string;
   /** A root filesystem in place of the image's own. */
   readonly rootfs?: string;
+  readonly overrides: readonly Override[];
   /** Whether the root may be one that can be written to. */
   readonly writable: boolean;
 }
@@ -54,13 +58,20 @@ export function planConfig(rendered: string, request: ConfigRequest, host: Confi
     config.linux = { ...(isObject(config.linux) ? config.linux : {}), cgroupsPath: request.cgroupsPath };
   }
   const user: JsonObject = isObject(process.user) ? process.user : {};
+  const imageText = textOf(config);
+  applyOverrides(config, request.overrides);
   return {
-    text: `${JSON.stringify(config, undefined, 2)}\n`,
+    text: textOf(config),
+    imageText,
     warnings,
     uid: Number(user.uid ?? 0),
     gid: Number(user.gid ?? 0),
     binds: bindsOf(config),
   };
+}
+
+function textOf(config: JsonObject): string {
+  return `${JSON.stringify(config, undefined, 2)}\n`;
 }
 
 function bindsOf(config: JsonObject): readonly BindMount[] {

@@ -31,6 +31,8 @@ export interface Deployment {
   /** What of the image acts on the host outside the container. */
   readonly hostActions: readonly HostAction[];
   readonly warnings: readonly string[];
+  /** What the administrator's files changed in config.json; absent when there are none. */
+  readonly overrides?: DeployedOverrides;
   /** A directory given with --rootfs that stands in for the image's own tree. */
   readonly rootfs?: string;
 }
@@ -54,6 +56,13 @@ export interface DeployedService {
   readonly health?: HealthCheck;
   /** What `systemctl enable` makes. */
   readonly links: readonly DeployedLink[];
+}
+
+export interface DeployedOverrides {
+  /** `/etc/keelson/NAME.d/10-mine.conf: environment PORT=1`, in the order they were applied. */
+  readonly lines: readonly string[];
+  /** config.json as it would be without them. */
+  readonly imageConfig: string;
 }
 
 export interface DeployedLink {

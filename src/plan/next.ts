@@ -4,7 +4,7 @@ import { renderConfig, type Template } from "../contract/template.ts";
 import { planValues, type Values } from "../contract/values.ts";
 import { type PlannedConfig, planConfig } from "./config.ts";
 import { defaultValues } from "./defaults.ts";
-import type { DeployedService, DeployedTmpfiles, Deployment, MadeDirectory } from "./deployment.ts";
+import type { DeployedOverrides, DeployedService, DeployedTmpfiles, Deployment, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { hostActionsOf } from "./host-actions.ts";
 import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-files.ts";
@@ -54,8 +54,13 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
       ...state.warnings,
       ...secretWarnings(request, service?.deployed),
     ],
+    ...(request.overrides.length === 0 ? {} : { overrides: overridesOf(request, config) }),
     ...(request.rootfs === undefined ? {} : { rootfs: request.rootfs }),
   };
+}
+
+function overridesOf({ overrides }: DeploymentRequest, config: PlannedConfig): DeployedOverrides {
+  return { lines: overrides.map(({ line }) => line), imageConfig: config.imageText };
 }
 
 function execPlaces(request: DeploymentRequest, facts: HostFacts): ExecPlaces {
@@ -112,6 +117,7 @@ function planBundle(
       ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
       ...(rootfs === undefined ? {} : { rootfs }),
       writable: request.writable,
+      overrides: request.overrides,
     },
     facts,
   );

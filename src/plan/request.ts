@@ -2,6 +2,7 @@ import type { Contract } from "../contract/contract.ts";
 import type { Template } from "../contract/template.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { DeployedImage, FileContent } from "./deployment.ts";
+import type { Override } from "./overrides.ts";
 import type { UserIds } from "./user.ts";
 
 /** All that a deployment is planned from, but for the host. */
@@ -22,6 +23,8 @@ export interface DeploymentRequest {
   readonly rootfs?: string;
   /** The container may write to its root: one that runs once, on a root of its own. */
   readonly writable: boolean;
+  /** What the administrator changes in config.json. */
+  readonly overrides: readonly Override[];
   /** The image's `User`, looked up in its own passwd and group. */
   readonly user: UserIds;
   /** Where the bytes of a file below /exports/hostfs are. */

@@ -44,7 +44,7 @@ export function openRegistry(reference: RegistryReference, options: SourceOption
     readConfig: (descriptor) => fetchConfig(descriptor, context),
   };
   return {
-    resolve: async (platform) => imageOf(await readTop(), documents, platform),
+    resolve: async (platform, stored) => imageOf(await readTop(), documents, platform, stored),
     openBlob: (layer) => openBlob(layer, context),
     close: async () => repository.close(),
   };

@@ -3,7 +3,7 @@ import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { digestOf } from "../image/digest.ts";
 import { choosePlatform, type Descriptor, type Manifest, manifestLimit, parseManifest } from "../image/manifest.ts";
 import { formatPlatform, type Platform, platformRank } from "../image/platform.ts";
-import type { SourceImage } from "./source.ts";
+import type { SourceImage, StoredDocument } from "./source.ts";
 
 const indexDepthLimit = 8;
 
@@ -23,9 +23,15 @@ export interface TopDocument {
 
 /**
  * Follows `top` through indexes to the image for `platform`, at most 8 deep. An image that no index offers by platform
- * must itself be for it. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents` throws.
+ * must itself be for it. What `stored` has is not read. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents` throws.
  */
-export async function imageOf(top: TopDocument, documents: Documents, platform: Platform): Promise<SourceImage> {
+export async function imageOf(
+  top: TopDocument,
+  fetched: Documents,
+  platform: Platform,
+  stored: StoredDocument = () => undefined,
+): Promise<SourceImage> {
+  const documents = preferring(stored, fetched);
   const { name } = documents;
   let { bytes, mediaType } = top;
   let offered = false;
@@ -44,6 +50,14 @@ export async function imageOf(top: TopDocument, documents: Documents, platform: 
   throw new KeelsonError("E_LIMIT", `${printable(name)} nests indexes more than ${indexDepthLimit} deep`, {
     hint: "Ask the image's publisher for an index that names its images directly.",
   });
+}
+
+function preferring(stored: StoredDocument, { name, readManifest, readConfig }: Documents): Documents {
+  return {
+    name,
+    readManifest: async (descriptor) => stored(descriptor.digest) ?? (await readManifest(descriptor)),
+    readConfig: async (descriptor) => stored(descriptor.digest) ?? (await readConfig(descriptor)),
+  };
 }
 
 /** `descriptor`, unless the document it describes is too large to be read (E_LIMIT). */

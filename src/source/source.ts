@@ -7,9 +7,9 @@ import type { Platform } from "../image/platform.ts";
 export interface ImageSource {
   /**
    * The image for `platform`, indexes followed, manifest and configuration checked against their digests and sizes.
-   * No layer is read. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST, E_MANIFEST, E_PLATFORM.
+   * No layer is read. What `stored` has of them, by digest, is not asked for again. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST, E_MANIFEST, E_PLATFORM.
    */
-  resolve(platform: Platform): Promise<SourceImage>;
+  resolve(platform: Platform, stored?: StoredDocument): Promise<SourceImage>;
   /**
    * The layer's bytes as stored (compressed), not yet checked: see openLayer. May be called for several layers at once;
    * ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
@@ -18,6 +18,9 @@ export interface ImageSource {
   /** Gives up connections and open files. No stream may be read afterwards. */
   close(): Promise<void>;
 }
+
+/** A manifest or configuration that is at hand, whole and checked; undefined for one that is not. */
+export type StoredDocument = (digest: Digest) => Uint8Array | undefined;
 
 /** One image as its source offers it. */
 export interface SourceImage {

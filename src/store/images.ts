@@ -143,6 +143,16 @@ function sameName(one: StoredImage, other: StoredImage): boolean {
   return one.reference === other.reference && (one.reference !== undefined || one.digest === other.digest);
 }
 
+/** A manifest or configuration of an image in the store, whole; undefined when it is not there. */
+export function readStoredDocument(directory: string, digest: Digest): Buffer | undefined {
+  try {
+    return readBlob(directory, digest);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    throw error;
+  }
+}
+
 function readBlob(directory: string, digest: Digest): Buffer {
   const path = blobPath(directory, digest);
   try {

@@ -41,19 +41,22 @@ export interface Repository {
 const config = "[core]\nrepo_version=1\nmode=bare\n";
 const directories = ["objects", "refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"];
 
-/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
-export function openRepository(path: string): Repository {
+/**
+ * Opens the repository for writing, making it when it is not there. The caller holds the store's lock. With a `parent`, what
+ * that repository has is there too; it is only read.
+ */
+export function openRepository(path: string, parent?: string): Repository {
   makeRepository(path);
   const staging = join(path, "tmp", "staging");
   rmSync(staging, { recursive: true, force: true });
   const published = join(path, "objects");
-  const isPublished = publishedObjects(published);
+  const find = publishedObjects([published, ...(parent === undefined ? [] : [join(parent, "objects")])]);
   const staged = new Set<string>();
   let scratch = 0;
 
   function has(name: ObjectName, kind: ObjectKind): boolean {
     const object = objectPath(name, kind);
-    return staged.has(object) || isPublished(object);
+    return staged.has(object) || find(object) !== undefined;
   }
 
   function stagePath(name: ObjectName, kind: ObjectKind): string {
@@ -76,8 +79,9 @@ export function openRepository(path: string): Repository {
     locate(name, kind) {
       const object = objectPath(name, kind);
       if (staged.has(object)) return join(staging, object);
-      if (has(name, kind)) return join(published, object);
-      throw lost(name, kind);
+      const path = find(object);
+      if (path === undefined) throw lost(name, kind);
+      return path;
     },
     scratchPath() {
       mkdirSync(staging, { recursive: true, mode: 0o700 });
@@ -91,12 +95,16 @@ export function openRepository(path: string): Repository {
   };
 }
 
-/** Tells whether an object is there; one that is stays, as long as one writer has the lock. */
-function publishedObjects(directory: string): (object: string) => boolean {
-  const known = new Set<string>();
+/** Finds an object in the first of these directories that has it; one that is there stays, as long as one writer has the lock. */
+function publishedObjects(directories: readonly string[]): (object: string) => string | undefined {
+  const known = new Map<string, string>();
   return (object) => {
-    if (!known.has(object) && lstatSync(join(directory, object), { throwIfNoEntry: false })) known.add(object);
-    return known.has(object);
+    if (known.has(object)) return known.get(object);
+    const path = directories
+      .map((directory) => join(directory, object))
+      .find((place) => lstatSync(place, { throwIfNoEntry: false }));
+    if (path !== undefined) known.set(object, path);
+    return path;
   };
 }
 

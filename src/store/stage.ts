@@ -30,20 +30,20 @@ export interface ImageStage {
 
 /**
  * Opens a stage in the store. The caller holds the lock, unless `scratch` names a directory: then the image is staged in
- * a new directory there, can never be published, and the store is not touched.
+ * a new directory there, can never be published, and the store is only read.
  */
 export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: string): ImageStage {
   const elsewhere = scratch === undefined ? undefined : mkdtempSync(join(scratch, "keelson-"));
   const own = elsewhere === undefined ? paths : storePaths(elsewhere);
   makeState(own);
-  const repository = openRepository(own.repository);
+  const repository = openRepository(own.repository, elsewhere === undefined ? undefined : paths.repository);
   const layers: { readonly diffId: Digest; readonly changes: readonly LayerChange[]; readonly fresh: boolean }[] = [];
   let folded: DirectoryNode | undefined;
 
   function storedLayer(diffId: Digest): readonly LayerChange[] | undefined {
     const added = layers.find((layer) => layer.diffId === diffId)?.changes;
     if (added !== undefined) return added;
-    const changes = readWholeChangeList(own.images, diffId);
+    const changes = readWholeChangeList(paths.images, diffId);
     return changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))
       ? changes
       : undefined;

@@ -54,10 +54,16 @@ export function readWholeTree(paths: StorePaths, image: StoredImage): DirectoryN
   }
 }
 
+/** The bytes of a content object; undefined when it is not in the store. */
+export function findObject(paths: StorePaths, object: string): Buffer | undefined {
+  const path = objectPath(object, "file");
+  return published(paths, path) === undefined ? undefined : readFileSync(join(paths.repository, "objects", path));
+}
+
 /** The bytes of a content object that is published. Throws E_STORE when it is lost. */
 export function readObject(paths: StorePaths, object: string): Buffer {
-  const path = objectPath(object, "file");
-  if (published(paths, path) !== undefined) return readFileSync(join(paths.repository, "objects", path));
+  const bytes = findObject(paths, object);
+  if (bytes !== undefined) return bytes;
   throw new KeelsonError("E_STORE", `the store has lost object ${object}.file`, {
     hint: "Run keelson pull for the image again; it fetches what is missing.",
   });

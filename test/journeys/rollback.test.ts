@@ -61,7 +61,7 @@ it("49, 50, 52: rollback, which --dry-run foretells, brings link, unit, its link
   const { host, update, rollback, environment, generation } = await bed.installed("--set", "PORT=7");
   const [first, values] = [await ofHost(host), environment()];
   await bed.publish(v2);
-  await update("--unset", "PORT");
+  await update("--unset", "PORT", "--allow-widen");
   const second = await ofHost(host);
   expect(host.read("/etc/systemd/system/foo.service")).toContain("Description=New Etcd foo\n");
   expect((await readdir(host.path("/etc/systemd/system"))).sort()).toEqual([
@@ -113,12 +113,12 @@ it("33, 54: what an administrator edited or added survives update and rollback, 
     for (const [path, content] of Object.entries(mine)) expect(host.read(path)).toBe(content);
   };
   await bed.publish(v2);
-  const { status, stderr } = await host.keelson("update", insecure, "foo");
+  const { status, stderr } = await host.keelson("update", insecure, "--allow-widen", "foo");
   expect(status, stderr).toBe(0);
   for (const path of [unit, conf, kind]) expect(stderr).toContain(`warning: ${path} was changed`);
   expect(stderr).not.toContain(dropIn);
   stays();
-  expect([...(await update("--set", "PORT=1")).kept].sort()).toEqual([conf, kind, unit]);
+  expect([...(await update("--set", "PORT=1", "--allow-widen")).kept].sort()).toEqual([conf, kind, unit]);
   expect([...(await rollback("--to", "1")).kept].sort()).toEqual([conf, kind, unit]);
   stays();
   await host.answer("uninstall", "foo");
@@ -133,11 +133,11 @@ it("24: an image of host files only can be updated and rolled back, and one with
   const { host, update, rollback } = await bed.installed();
   const [before, only] = [await ofHost(host), { "exports/manifest.json": '{"noContainerService": true}' }];
   await bed.publish(await image({ ...only, "exports/hostfs/opt/tool": "1\n" }));
-  const { unit, changes } = await update();
+  const { unit, changes } = await update("--allow-widen");
   expect([unit, changes.map(({ kind }) => kind)]).toEqual([null, expect.arrayContaining(["disable", "reload"])]);
   expect(host.has("/etc/systemd/system/foo.service")).toBe(false);
   await bed.publish(await image({ ...only, "exports/hostfs/opt/tool": "2\n", "exports/hostfs/opt/more": "2\n" }));
-  expect((await update()).changes.map(({ kind }) => kind)).toEqual(["file", "file", "current"]);
+  expect((await update("--allow-widen")).changes.map(({ kind }) => kind)).toEqual(["file", "file", "current"]);
   expect([host.read("/opt/tool"), host.read("/opt/more")]).toEqual(["2\n", "2\n"]);
   await rollback();
   expect([host.read("/opt/tool"), host.has("/opt/more")]).toEqual(["1\n", false]);
@@ -184,7 +184,7 @@ it("as many deployments stay as keep says, a pinned one beside them; history has
   expect(await host.answer("pin", "foo", "1")).toEqual({ name: "foo", generation: 1, pinned: true });
   await update("--set", "PORT=1");
   await bed.publish(v2);
-  const { digest } = await update("--set", "RECEIVER=me");
+  const { digest } = await update("--set", "RECEIVER=me", "--allow-widen");
   await update("--set", "PORT=2", "--unset", "RECEIVER");
   const row = { current: false, pinned: false, outcome: "good", reason: "", image: bed.tag, digest };
   const created = expect.stringMatching(/^20[0-9-]+T[0-9:.]+Z$/);

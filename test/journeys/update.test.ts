@@ -86,7 +86,7 @@ it("43, 47: an image with a missing variable, bad JSON or a bad unit, or none, l
   };
   for (const [code, files] of Object.entries(bad)) {
     await bed.publish(await etcdWith({ "exports/hostfs/etc/new": "new\n", ...files }));
-    expect((await host.refused(1, "update", insecure, "foo")).code).toBe(code);
+    expect((await host.refused(1, "update", insecure, "--allow-widen", "foo")).code).toBe(code);
   }
   const rebase = ["update", insecure, "foo", "--rebase"];
   const image = await etcdWith({ "exports/service.template": serviceTemplate.replace("$NAME", "$NEW") });
@@ -195,7 +195,7 @@ it("34, 43, 44: an update that fails after staging leaves the root as it was, bu
   const unit = serviceTemplate.replace("WantedBy", "Also=other.service\nRequiredBy=network.target\nWantedBy");
   await bed.publish(await etcdWith({ "exports/service.template": unit, "exports/hostfs/etc/new": "" }));
   const before = await host.snapshot();
-  expect((await host.keelson("update", insecure, "foo")).status).toBe(1);
+  expect((await host.keelson("update", insecure, "--allow-widen", "foo")).status).toBe(1);
 
   const outside = (path: string): boolean => !/^\/var\/lib\/keelson\/(?:repo|images|deployments\/foo\/2)\b/.test(path);
   expect(differingPaths(before, await host.snapshot()).filter(outside)).toEqual([]);
@@ -214,7 +214,7 @@ it("43: an update that fails while it stages leaves every byte as it was", async
   await bed.publish(v2);
   await run("mount", "--bind", host.path(deployments), host.path(deployments));
   try {
-    expect((await host.refused(1, "update", insecure, "foo")).code).toBe("E_CROSS_DEVICE");
+    expect((await host.refused(1, "update", insecure, "--allow-widen", "foo")).code).toBe("E_CROSS_DEVICE");
   } finally {
     await run("umount", host.path(deployments));
   }

@@ -3,7 +3,7 @@ import { planConfig } from "../../src/plan/config.ts";
 import type { ConfigHost } from "../../src/plan/config-compat.ts";
 
 const plainHost: ConfigHost = { selinux: false, apparmor: false, capabilities: ["CAP_KILL", "CAP_CHOWN"] };
-const request = { name: "/exports/config.json.template", writable: false };
+const request = { name: "/exports/config.json.template", writable: false, overrides: [] };
 const minimal = { process: { args: ["/bin/x"] }, root: { path: "rootfs", readonly: true } };
 
 function plan(config: unknown, host = plainHost, changed: Partial<Parameters<typeof planConfig>[1]> = {}) {

@@ -1,0 +1,17 @@
+import { readFileSync } from "node:fs";
+import { parseIni } from "../ini.ts";
+import type { OverrideFile } from "../plan/overrides.ts";
+import { namesIn } from "../store/directory.ts";
+import type { HostRoot } from "./root.ts";
+
+/** The administrator's override files of a container, `/etc/keelson/NAME.d/*.conf`, by name. */
+export function readOverrides(root: HostRoot, name: string): readonly OverrideFile[] {
+  const directory = `/etc/keelson/${name}.d`;
+  return namesIn(root.path(directory))
+    .filter((file) => file.endsWith(".conf") && !file.startsWith("."))
+    .toSorted()
+    .map((file) => {
+      const path = `${directory}/${file}`;
+      return { path, sections: parseIni(readFileSync(root.bytes(path), "utf8")) };
+    });
+}
