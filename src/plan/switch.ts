@@ -3,6 +3,7 @@ import type { DeployedService, Deployment, HostFile, MadeDirectory } from "./dep
 import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
 import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
+import { clearsAnything } from "./tmpfiles.ts";
 
 export interface SwitchRequest {
   /** The unit is up, or on its way up or down. */
@@ -44,6 +45,9 @@ export function planSwitch(
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
     changes.push({ kind: "disable", unit, links: from.service.links });
   }
+  // Only what is stopped lets go of what its lines clear away.
+  if (stop && from.tmpfiles !== undefined && clearsAnything(from.tmpfiles.text))
+    changes.push({ kind: "tmpfiles-remove", path: from.tmpfiles.path, made: [] });
   changes.push(...made(to.madeDirectories, facts), ...planRecovery(facts));
   changes.push(...hostFiles(from, to, files));
   changes.push(...files.text(from?.tmpfiles, to.tmpfiles));
@@ -53,9 +57,9 @@ export function planSwitch(
     ...(from === undefined ? {} : { from: from.generation }),
     to: to.generation,
   });
-  changes.push(...files.text(from?.service, to.service));
-  changes.push(...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories)));
-  if ((to.service ?? from?.service) !== undefined) changes.push({ kind: "reload" });
+  const units = files.text(from?.service, to.service);
+  changes.push(...units, ...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories)));
+  if (units.length > 0) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
   if (to.service?.enabled && (!from?.service?.enabled || relinked))

@@ -44,6 +44,11 @@ export function madeBy(lines: readonly TmpfilesLine[]): readonly string[] {
   return [...new Set(directories.map((line) => line.path.replace(/\/+$/, "")))];
 }
 
+/** Whether `systemd-tmpfiles --remove` does anything for these lines: types r, R and D. */
+export function clearsAnything(text: string): boolean {
+  return parseTmpfiles(text, "").some(({ type }) => /^[rRD]/.test(type));
+}
+
 /** Lines that make the sources of bind mounts, for an image without a tmpfiles template. */
 export function tmpfilesForBinds(binds: readonly BindMount[], uid: number, gid: number): string {
   return binds.map(({ source }) => `d ${source} 0700 ${uid} ${gid} - -\n`).join("");

@@ -9,6 +9,8 @@ import { planSwitch } from "../../src/plan/switch.ts";
 const sha = (text: string): string => createHash("sha256").update(text).digest("hex");
 const digest = `sha256:${"a".repeat(64)}` as const;
 
+const lines = "d /var/lib/etcd 0700 0 0 -\n";
+
 function deployment(changed: Partial<Deployment> = {}): Deployment {
   const path = "/etc/systemd/system/etcd.service";
   return {
@@ -24,7 +26,7 @@ function deployment(changed: Partial<Deployment> = {}): Deployment {
     config: "{}",
     tmpfiles: {
       path: "/etc/tmpfiles.d/keelson-etcd.conf",
-      text: "lines",
+      text: lines,
       declared: ["/var/lib/etcd", "/run/etcd"],
       made: [{ path: "/var/lib/etcd", mode: 0o755 }],
     },
@@ -54,6 +56,7 @@ function deployment(changed: Partial<Deployment> = {}): Deployment {
   };
 }
 
+const directory: PathFact = { kind: "directory", mode: 0o755 };
 const file = (text: string): PathFact => ({ kind: "file", mode: 0o644, sha256: sha(text) });
 
 function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly string[] = []): HostFacts {
@@ -78,7 +81,7 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
 
 const installed: Readonly<Record<string, PathFact>> = {
   "/etc/systemd/system/etcd.service": file("unit"),
-  "/etc/tmpfiles.d/keelson-etcd.conf": file("lines"),
+  "/etc/tmpfiles.d/keelson-etcd.conf": file(lines),
   "/etc/etcd/etcd.conf": file("conf"),
   "/usr/local/bin/ctl": { kind: "symlink", target: "etcdctl" },
   "/etc/foreign": file("theirs"),
@@ -186,6 +189,27 @@ describe("the plan of a switch", () => {
       "systemctl daemon-reload",
       "systemd-tmpfiles --create /etc/tmpfiles.d/keelson-etcd.conf",
       "systemctl start etcd.service",
+    ]);
+  });
+
+  it("41: reloads only for another unit, and clears what lines of D, r and R ask for while the service is down", () => {
+    const cleared = "D /run/etcd 0755 0 0 -\n";
+    const from = deployment({
+      tmpfiles: { path: "/etc/tmpfiles.d/keelson-etcd.conf", text: cleared, made: [], declared: [] },
+    });
+    const there = { ...installed, "/etc/tmpfiles.d/keelson-etcd.conf": file(cleared), "/etc/etcd": directory };
+    const update = (running: boolean): readonly string[] =>
+      planSwitch(from, { ...from, generation: 2 }, { ...still, running }, facts(there)).changes.map(formatChange);
+    expect(update(true)).toEqual([
+      "systemctl stop etcd.service",
+      "systemd-tmpfiles --remove /etc/tmpfiles.d/keelson-etcd.conf",
+      "switch etcd to deployment 2",
+      "systemd-tmpfiles --create /etc/tmpfiles.d/keelson-etcd.conf",
+      "systemctl start etcd.service",
+    ]);
+    expect(update(false)).toEqual([
+      "switch etcd to deployment 2",
+      "systemd-tmpfiles --create /etc/tmpfiles.d/keelson-etcd.conf",
     ]);
   });
 
