@@ -2,7 +2,7 @@ import { parseSoak } from "../contract/health.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations } from "../host/generations.ts";
-import { readDependents, readRunning } from "../host/service.ts";
+import { asItStands, readDependents, readRunning, withEnabled } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -48,8 +48,9 @@ async function planRollback(
   world: World,
   request: RollbackRequest,
 ): Promise<{ readonly from: Deployment; readonly to: Deployment; readonly plan: SwitchPlan }> {
-  const from = readCurrent(world.paths.deployments, request.name);
-  const to = target(readGenerations(world.paths.deployments, request.name), from, request);
+  const from = await asItStands(readCurrent(world.paths.deployments, request.name), world.systemd);
+  const recorded = target(readGenerations(world.paths.deployments, request.name), from, request);
+  const to = from.service === undefined ? recorded : withEnabled(recorded, from.service.enabled);
   const running = await readRunning(from, world.systemd);
   const dependents = await readDependents(from, world.systemd);
   const plan = planSwitch(

@@ -1,6 +1,6 @@
 import { statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
-import { readRunning } from "../host/service.ts";
+import { asItStands, readRunning } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -20,13 +20,13 @@ export interface UninstallRequest {
 /** Takes a container off the host. What an administrator changed stays and is named. The exit status. */
 export async function uninstall(world: World, request: UninstallRequest): Promise<number> {
   if (request.dryRun) {
-    const from = readCurrent(world.paths.deployments, request.name);
+    const from = await asItStands(readCurrent(world.paths.deployments, request.name), world.systemd);
     const seen = previewSwitch(from, undefined, await planRemoval(world, request, from), readContent(world));
     world.output.answer({ name: request.name, ...describePreview(seen) }, previewLines(seen));
     return statuses.changes;
   }
   const plan = await asWriter(world, "uninstall", async () => {
-    const deployment = readCurrent(world.paths.deployments, request.name);
+    const deployment = await asItStands(readCurrent(world.paths.deployments, request.name), world.systemd);
     const removal = await planRemoval(world, request, deployment);
     const { changes } = removal;
     await transact(

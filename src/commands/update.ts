@@ -4,7 +4,7 @@ import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
 import { sweepGenerations, writeOutcome } from "../host/generations.ts";
 import { readOverrides } from "../host/overrides.ts";
-import { readDependents, readRunning } from "../host/service.ts";
+import { asItStands, readDependents, readRunning } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { formatReference } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
@@ -100,8 +100,7 @@ function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
 async function updateOne(world: World, request: UpdateRequest, name: string): Promise<Answered> {
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
-    const from = readCurrent(world.paths.deployments, name);
-    const wanted = wantedOf(world, request, from);
+    const wanted = await wantedOf(world, request, name);
     const image = await imageFor(world, request, wanted);
     if (image === undefined) return undefined;
     try {
@@ -123,7 +122,7 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
 
 /** Exit status 10 when there is something to do. */
 async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
-  const wanted = wantedOf(world, request, readCurrent(world.paths.deployments, name));
+  const wanted = await wantedOf(world, request, name);
   const image = await imageFor(world, request, wanted, world.scratch());
   if (image === undefined) return upToDate(name);
   try {
@@ -150,7 +149,8 @@ interface Wanted {
   readonly same: boolean;
 }
 
-function wantedOf(world: World, request: UpdateRequest, from: Deployment): Wanted {
+async function wantedOf(world: World, request: UpdateRequest, name: string): Promise<Wanted> {
+  const from = await asItStands(readCurrent(world.paths.deployments, name), world.systemd);
   const set = new Map([...Object.entries(from.set), ...parseSet(request.set)]);
   for (const name of request.unset) {
     if (forcedVariables.includes(name))

@@ -4,6 +4,7 @@ import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
 import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
 import { clearsAnything } from "./tmpfiles.ts";
+import { alsoInstalled } from "./unit-links.ts";
 
 export interface SwitchRequest {
   /** The unit is up, or on its way up or down. */
@@ -41,7 +42,7 @@ export function planSwitch(
   const stop = from?.service !== undefined && request.running;
   const stopped = stop ? [...(request.dependents?.requiring ?? []), unit] : [];
   const changes: HostChange[] = stopped.map((each) => ({ kind: "stop", unit: each }));
-  const relinked = JSON.stringify(from?.service?.links) !== JSON.stringify(to.service?.links);
+  const relinked = enablingOf(from) !== enablingOf(to);
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
     changes.push({ kind: "disable", unit, links: from.service.links });
   }
@@ -66,6 +67,12 @@ export function planSwitch(
     changes.push({ kind: "enable", unit, links: to.service.links });
   if (to.service !== undefined && (request.start || stop)) changes.push(...started(to, to.service, request));
   return { changes, kept: files.kept };
+}
+
+/** All that enabling a deployment's unit does, as text to be compared. */
+function enablingOf(deployment: Deployment | undefined): string {
+  const { unit, text, links } = deployment?.service ?? { unit: "", text: "", links: [] };
+  return JSON.stringify([links, alsoInstalled(unit, text)]);
 }
 
 /** The service, then what requires it, and a watch over all that leans on it. */

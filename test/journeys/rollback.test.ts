@@ -1,6 +1,7 @@
-import { mkdir, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { beforeAll, beforeEach, expect, it } from "vitest";
+import { namesIn } from "../../src/store/directory.ts";
 import { configTemplate, contractManifest, etcdLike, serviceTemplate } from "../bed/etcd-like.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import type { TestImage } from "../bed/images.ts";
@@ -211,4 +212,28 @@ it("as many deployments stay as keep says, a pinned one beside them; history has
   expect((await readdir(host.path(deployments))).sort()).toEqual(["4", "5", "current"]);
   expect(await host.answer<readonly object[]>("images")).toHaveLength(1);
   await rm(host.path("/etc/keelson"), { recursive: true });
+});
+
+it("52: whether it is enabled is for an administrator to change, and stays so over updates and rollbacks", async () => {
+  const { host, update, rollback } = await bed.installed();
+  const wants = "/etc/systemd/system/multi-user.target.wants";
+  const enabled = (): readonly string[] => namesIn(host.path(wants)).toSorted();
+  const target = await readlink(host.path(`${wants}/foo.service`));
+  await rm(host.path(`${wants}/foo.service`));
+  await update("--set", "PORT=1");
+  const also = serviceTemplate.replace("WantedBy=", "Also=other.service\nWantedBy=");
+  await put(host, "/usr/lib/systemd/system/other.service", "[Install]\nWantedBy=multi-user.target\n");
+  await bed.publish(await image(etcdLike({ "exports/service.template": also })));
+  await update("--allow-widen");
+  expect(enabled()).toEqual([]);
+  await rollback();
+  expect(enabled()).toEqual([]);
+
+  await symlink(target, host.path(`${wants}/foo.service`));
+  // Only what Also= names is new, and it is enabled with foo.
+  await rollback("--to", "3");
+  expect(enabled()).toEqual(["foo.service", "other.service"]);
+  await rollback();
+  expect(enabled()).toEqual(["foo.service"]);
+  await rm(host.path("/usr/lib"), { recursive: true });
 });

@@ -22,7 +22,7 @@ function deployment(changed: Partial<Deployment> = {}): Deployment {
     runtime: "/usr/sbin/runc",
     set: {},
     values: {},
-    service: { unit: "etcd.service", path, text: "unit", enabled: true, links: [] },
+    service: { unit: "etcd.service", path, text: "# unit", enabled: true, links: [] },
     config: "{}",
     tmpfiles: {
       path: "/etc/tmpfiles.d/keelson-etcd.conf",
@@ -80,7 +80,7 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
 }
 
 const installed: Readonly<Record<string, PathFact>> = {
-  "/etc/systemd/system/etcd.service": file("unit"),
+  "/etc/systemd/system/etcd.service": file("# unit"),
   "/etc/tmpfiles.d/keelson-etcd.conf": file(lines),
   "/etc/etcd/etcd.conf": file("conf"),
   "/usr/local/bin/ctl": { kind: "symlink", target: "etcdctl" },
@@ -171,7 +171,7 @@ describe("the plan of a switch", () => {
       service: {
         unit: "etcd.service",
         path: "/etc/systemd/system/etcd.service",
-        text: "new",
+        text: "# new",
         enabled: true,
         links: [],
       },
