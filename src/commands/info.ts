@@ -1,6 +1,7 @@
 import { parseContract, variablesOf } from "../contract/contract.ts";
 import { KeelsonError, printable } from "../errors.ts";
 import { readContainer } from "../host/deployments.ts";
+import { dropIns } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
@@ -28,6 +29,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
       ? (await world.systemd.states([service.unit])).get(service.unit)
       : undefined;
   const privileges = privilegesOf(deployment);
+  const additions = service === undefined ? [] : dropIns(world.rootPath, service.unit);
   const lines = [
     `name: ${name}`,
     `image: ${image.reference}`,
@@ -40,6 +42,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     ...privilegeLines(privileges).map((line) => `the container ${line}`),
     ...hostActionLines(deployment.hostActions),
     ...foreignFileLines(deployment),
+    ...additions.map((path) => `drop-in: ${path}`),
     ...deployment.warnings.map((warning) => `warning: ${warning}`),
   ];
   world.output.answer(
@@ -49,6 +52,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
       overrides: deployment.overrides?.lines ?? [],
       privileges: privileges.map(describePrivilege),
       state: state?.activeState ?? null,
+      dropIns: additions,
     },
     lines,
   );

@@ -1,42 +1,31 @@
 import { statuses } from "../errors.ts";
+import { checkAll, checkContainer, openTrees } from "../host/check.ts";
 import { readContainers, readCurrent } from "../host/deployments.ts";
-import { verifyDeployment } from "../host/verify.ts";
-import { shownPath } from "../layer/path.ts";
+import { describeDrift, driftLine } from "../host/drift.ts";
+import { dropIns } from "../host/unit-origin.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { readImages } from "../store/images.ts";
-import { readTree } from "../store/store.ts";
-import { type Finding, openObjectNames, verifyObjects } from "../store/verify.ts";
+import { compareContent, openObjectNames } from "../store/verify.ts";
 import { transactionHost, type World } from "../world.ts";
 
 /**
- * Reads again every byte of a container, or of all and the whole store, and names what is not as it was written. The exit
- * status tells whether anything is.
+ * Reads again every byte of a container, or of all and the whole store, and names what is not as it was written, and the
+ * additions to units that are the administrator's. The exit status tells whether anything is not as it was.
  */
 export async function verify(world: World, name: string | undefined): Promise<number> {
+  const { paths, rootPath } = world;
+  const deployments = name === undefined ? installed(world) : [readCurrent(paths.deployments, name)];
   const nameObject = openObjectNames();
-  const deployments = name === undefined ? installed(world) : [readCurrent(world.paths.deployments, name)];
-  const rows: { readonly container: string | null; readonly path: string; readonly problem: string }[] = [];
-  const add = (container: string | null, findings: readonly Finding[]): void => {
-    rows.push(...findings.map(({ path, problem }) => ({ container, path: shownPath(path), problem })));
-  };
-  for (const deployment of deployments) {
-    const image = readImages(world.paths.images).find(({ digest }) => digest === deployment.image.digest);
-    const tree = deployment.rootfs !== undefined || image === undefined ? undefined : readTree(world.paths, image);
-    add(deployment.name, verifyDeployment(deployment, tree, transactionHost(world), nameObject));
-  }
-  if (name === undefined) {
-    add(null, verifyObjects(world.paths, nameObject));
-    for (const container of readContainers(world.paths.deployments)) {
-      if (container.kind === "broken")
-        rows.push({ container: container.name, path: container.reason, problem: "broken" });
-    }
-  }
-  const lines = rows.map(({ container, path, problem }) => `${container ?? "store"}: ${path} is ${problem}`);
-  const count = deployments.length;
-  world.output.answer(
-    { clean: rows.length === 0, findings: rows },
-    rows.length > 0 ? lines : [`${count} containers as they were installed`],
+  const places = { ...transactionHost(world), paths, trees: openTrees(paths), compare: compareContent(nameObject) };
+  const drifts = name === undefined ? checkAll(places, nameObject) : checkContainer(name, places);
+  const rows = drifts.map(describeDrift);
+  const additions = deployments.flatMap(({ name: container, service }) =>
+    service === undefined ? [] : dropIns(rootPath, service.unit).map((path) => ({ container, path })),
   );
+  const lines = rows.length > 0 ? rows.map(driftLine) : [`${deployments.length} containers as they were installed`];
+  world.output.answer({ clean: rows.length === 0, findings: rows, dropIns: additions }, [
+    ...lines,
+    ...additions.map(({ container, path }) => `${container}: ${path} adds to the unit`),
+  ]);
   return rows.length === 0 ? statuses.done : statuses.drift;
 }
 

@@ -39,7 +39,7 @@ const unitPath = [
  * What stands earlier in systemd's unit path comes first; an alias only where no file has the name, a drop-in last.
  */
 export async function findUnit(root: string, unit: string): Promise<UnitOrigin | undefined> {
-  const directories = unitPath.filter((directory) => directory !== "lib/systemd/system" || !linked(join(root, "lib")));
+  const directories = unitDirectories(root);
   for (const directory of directories) {
     const origin = unitFile(root, directory, unit);
     if (origin !== undefined) return origin;
@@ -54,6 +54,19 @@ export async function findUnit(root: string, unit: string): Promise<UnitOrigin |
     .map((directory) => `${directory}/${unit}.d`)
     .find((path) => entryAt(join(root, path)) !== undefined);
   return additions === undefined ? undefined : { kind: "drop-in", path: `/${additions}` };
+}
+
+/** The additions to `unit` below `root`, whoever wrote them, as the host names them; what overrides others comes first. */
+export function dropIns(root: string, unit: string): readonly string[] {
+  return unitDirectories(root).flatMap((directory) =>
+    entriesIn(join(root, directory, `${unit}.d`))
+      .filter(({ name }) => name.endsWith(".conf"))
+      .map(({ name }) => `/${directory}/${unit}.d/${name}`),
+  );
+}
+
+function unitDirectories(root: string): readonly string[] {
+  return unitPath.filter((directory) => directory !== "lib/systemd/system" || !linked(join(root, "lib")));
 }
 
 function unitFile(root: string, directory: string, unit: string): UnitOrigin | undefined {

@@ -50,7 +50,8 @@ export function readWholeChangeList(images: string, diffId: Digest): readonly La
   }
 }
 
-function changeListPath(images: string, diffId: Digest): string {
+/** Where the change list of a layer is kept. */
+export function changeListPath(images: string, diffId: Digest): string {
   return join(images, "layers", hexOf(diffId));
 }
 

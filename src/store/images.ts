@@ -25,6 +25,9 @@ export interface StoredImage {
   readonly kept: boolean;
 }
 
+/** What of an image its content follows from, whatever it is called. */
+export type ImageIdentity = Pick<StoredImage, "digest" | "id" | "commit">;
+
 /** The manifest and configuration behind a stored image. */
 export interface ImageDocuments {
   readonly manifest: Manifest;
@@ -187,7 +190,8 @@ function writeIndex(directory: string, images: readonly StoredImage[]): void {
   writeDurably(join(directory, "index.json"), `${JSON.stringify(index, undefined, 2)}\n`, 0o600);
 }
 
-function blobPath(directory: string, digest: Digest): string {
+/** Where a manifest or configuration is kept. */
+export function blobPath(directory: string, digest: Digest): string {
   return join(directory, "blobs", "sha256", hexOf(digest));
 }
 

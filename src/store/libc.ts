@@ -114,7 +114,7 @@ function terminated(path: Buffer): Buffer {
 }
 
 /** makedev(3) of glibc for numbers within 12 and 20 bits. */
-function deviceNumber(major: number, minor: number): bigint {
+export function deviceNumber(major: number, minor: number): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)];
   return ((high & 0xfffn) << 8n) | (low & 0xffn) | ((low & 0xfff00n) << 12n);
 }

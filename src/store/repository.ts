@@ -123,9 +123,14 @@ export function stageCommit(
 
 /** Makes a ref name a commit that is published. */
 export function writeRef(repository: Repository, ref: string, commit: ObjectName): void {
-  const file = join(repository.path, "refs", "heads", ref);
+  const file = refPath(repository.path, ref);
   mkdirSync(dirname(file), { recursive: true });
   writeDurably(file, `${commit}\n`, 0o644);
+}
+
+/** Where a ref is kept in the repository at `path`. */
+export function refPath(path: string, ref: string): string {
+  return join(path, "refs", "heads", ref);
 }
 
 function makeRepository(path: string): void {

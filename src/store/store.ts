@@ -6,7 +6,7 @@ import type { LayerChange } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { readChangeList } from "./change-list.ts";
 import { writeTreeObjects } from "./commit.ts";
-import { readDocuments, readImages, type StoredImage } from "./images.ts";
+import { type ImageIdentity, readDocuments, readImages } from "./images.ts";
 import { objectPath } from "./object.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 
@@ -36,13 +36,13 @@ export function storePaths(state: string): StorePaths {
 }
 
 /** The tree of a stored image; undefined when the change list of one of its layers is not there. */
-export function readTree(paths: StorePaths, image: StoredImage): DirectoryNode | undefined {
+export function readTree(paths: StorePaths, image: ImageIdentity): DirectoryNode | undefined {
   const layers = readLayers(paths, image);
   return layers === undefined ? undefined : foldLayers(layers);
 }
 
 /** Like readTree, but undefined also when a change list is damaged or any object of the image is lost. */
-export function readWholeTree(paths: StorePaths, image: StoredImage): DirectoryNode | undefined {
+export function readWholeTree(paths: StorePaths, image: ImageIdentity): DirectoryNode | undefined {
   try {
     const layers = readLayers(paths, image);
     return layers !== undefined && objectsOf(image, layers).every((object) => published(paths, object) !== undefined)
@@ -70,7 +70,7 @@ export function readObject(paths: StorePaths, object: string): Buffer {
 }
 
 /** Every object an image with these layers needs, as paths below `objects/`. */
-export function objectsOf(image: StoredImage, layers: readonly (readonly LayerChange[])[]): readonly string[] {
+export function objectsOf(image: ImageIdentity, layers: readonly (readonly LayerChange[])[]): readonly string[] {
   const objects = layers.flat().flatMap((change) => ("object" in change ? [objectPath(change.object, "file")] : []));
   writeTreeObjects(foldLayers(layers), "", 0, (name, kind) => {
     if (kind !== "commit") objects.push(objectPath(name, kind));
@@ -99,7 +99,7 @@ function published(paths: StorePaths, object: string): ReturnType<typeof lstatSy
 }
 
 /** The change lists of a stored image, lowest first; undefined when one is not there. */
-export function readLayers(paths: StorePaths, image: StoredImage): readonly (readonly LayerChange[])[] | undefined {
+export function readLayers(paths: StorePaths, image: ImageIdentity): readonly (readonly LayerChange[])[] | undefined {
   const layers: (readonly LayerChange[])[] = [];
   for (const diffId of readDocuments(paths.images, image).config.diffIds) {
     const changes = readChangeList(paths.images, diffId);

@@ -1,14 +1,10 @@
-import { createHash } from "node:crypto";
-import { closeSync, constants, lstatSync, openSync, readFileSync, readlinkSync, readSync, type Stats } from "node:fs";
-import { join } from "node:path";
+import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync, type Stats } from "node:fs";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes } from "../layer/entry.ts";
 import type { DirectoryNode, TreeNode } from "../layer/tree.ts";
 import { namesIn } from "./directory.ts";
-import { readImages } from "./images.ts";
-import { libc } from "./libc.ts";
+import { deviceNumber, libc } from "./libc.ts";
 import { fileHash, symlinkObjectName } from "./object.ts";
-import { objectsOf, readLayers, type StorePaths } from "./store.ts";
 
 /** One thing that is not as it was written. `path` one character a byte. */
 export interface Finding {
@@ -16,76 +12,98 @@ export interface Finding {
   readonly problem: "missing" | "changed" | "foreign";
 }
 
-/** Names the content object that a file or symlink would be now; the same inode is read once. */
+/** An entry of a checkout that is not as the tree has it; without a node, one that the tree does not have. */
+export interface TreeFinding extends Finding {
+  readonly node?: TreeNode;
+}
+
+/** Whether what stands at a path is what a checkout would have made of the node. */
+export type Compare = (node: TreeNode, path: Buffer, stat: Stats) => boolean;
+
+/** Names the content object that a file or symlink would be now; undefined for anything else. */
 export type NameObject = (path: Buffer, stat: Stats) => ObjectName | undefined;
 
 const pieceSize = 1024 * 1024;
 
+/** Reads each inode once, until it is changed. */
 export function openObjectNames(): NameObject {
-  const names = new Map<number, ObjectName | undefined>();
+  const names = new Map<string, ObjectName | undefined>();
   return (path, stat) => {
-    if (!names.has(stat.ino)) names.set(stat.ino, objectNameOf(path, stat));
-    return names.get(stat.ino);
+    const key = `${stat.ino} ${stat.ctimeMs}`;
+    if (!names.has(key)) names.set(key, objectNameOf(path, stat));
+    return names.get(key);
   };
 }
 
-/** Every object of every image in the store that is lost, or is not what its name says. */
-export function verifyObjects(paths: StorePaths, nameObject: NameObject): readonly Finding[] {
-  const objects = new Set(
-    readImages(paths.images).flatMap((image) => objectsOf(image, readLayers(paths, image) ?? [])),
-  );
-  const findings: Finding[] = [];
-  for (const object of objects) {
-    const path = join(paths.repository, "objects", object);
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    const [name, kind] = object.replace("/", "").split(".");
-    const actual =
-      stat === undefined ? undefined : kind === "file" ? nameObject(Buffer.from(path), stat) : sha256(path);
-    if (actual !== name) findings.push({ path, problem: stat === undefined ? "missing" : "changed" });
+/** Content, type, owner, mode and extended attributes: every byte is read. */
+export function compareContent(nameObject: NameObject): Compare {
+  return (node, path, stat) => {
+    if (node.kind === "file" || node.kind === "symlink") return nameObject(path, stat) === node.object;
+    if (!sameMetadata(node, path, stat)) return false;
+    return JSON.stringify(libc().listXattrs(path)) === JSON.stringify(node.attributes.xattrs);
+  };
+}
+
+/** Type, owner, mode, size and device number: what one look at the inode tells, and so no proof. */
+function sameMetadata(node: TreeNode, _path: Buffer, stat: Stats): boolean {
+  const { uid, gid, mode } = node.attributes;
+  if (stat.uid !== uid || stat.gid !== gid) return false;
+  if (node.kind !== "symlink" && (stat.mode & 0o7777) !== mode) return false;
+  switch (node.kind) {
+    case "directory":
+      return stat.isDirectory();
+    case "file":
+      return stat.isFile() && stat.size === node.size;
+    case "symlink":
+      return stat.isSymbolicLink() && stat.size === node.target.length;
+    case "fifo":
+      return stat.isFIFO();
+    case "character":
+      return stat.isCharacterDevice() && BigInt(stat.rdev) === deviceNumber(node.major, node.minor);
   }
-  return findings;
 }
 
 /**
- * What of `tree` is not in `directory` as a checkout would write it: content, type, owner, mode and extended attributes of
- * every file. Entries of `mountPoints` (paths in the tree) that the tree lacks are the runtime's.
+ * What of `tree` is not in `directory` as a checkout would write it, parents first. Entries of `mountPoints` (paths in the
+ * tree) that the tree lacks are the runtime's.
  */
 export function verifyTree(
   tree: DirectoryNode,
   directory: string,
   mountPoints: ReadonlySet<string>,
-  nameObject: NameObject,
-): readonly Finding[] {
-  const findings: Finding[] = [];
-  const pending: { readonly node: DirectoryNode; readonly path: string }[] = [{ node: tree, path: "" }];
+  compare: Compare,
+): readonly TreeFinding[] {
+  const findings: TreeFinding[] = [];
   const base = Buffer.from(directory).toString("latin1");
+  const pending: { readonly node: DirectoryNode; readonly path: string }[] = [];
+  const look = (node: TreeNode, path: string): void => {
+    const place = path === "" ? base : `${base}/${path}`;
+    const problem = problemOf(node, Buffer.from(place, "latin1"), compare);
+    if (problem !== undefined) findings.push({ path: place, problem: problem.problem, node });
+    if (node.kind === "directory" && problem?.enter !== false) pending.push({ node, path });
+  };
+  look(tree, "");
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { node: parent, path: at } = next;
-    for (const [name, node] of parent.children) {
-      const path = at === "" ? name : `${at}/${name}`;
-      const problem = problemOf(node, Buffer.from(`${base}/${path}`, "latin1"), nameObject);
-      if (problem !== undefined) findings.push({ path: `${base}/${path}`, problem });
-      else if (node.kind === "directory") pending.push({ node, path });
-    }
+    const below = (name: string): string => (at === "" ? name : `${at}/${name}`);
+    for (const [name, node] of parent.children) look(node, below(name));
     for (const name of namesIn(Buffer.from(`${base}/${at}`, "latin1"))) {
-      const path = at === "" ? name : `${at}/${name}`;
-      if (!parent.children.has(name) && !mountPoints.has(path))
-        findings.push({ path: `${base}/${path}`, problem: "foreign" });
+      if (!parent.children.has(name) && !mountPoints.has(below(name)))
+        findings.push({ path: `${base}/${below(name)}`, problem: "foreign" });
     }
   }
   return findings.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function problemOf(node: TreeNode, path: Buffer, nameObject: NameObject): Finding["problem"] | undefined {
+/** `enter`: whether there is a directory to be looked into all the same. */
+function problemOf(
+  node: TreeNode,
+  path: Buffer,
+  compare: Compare,
+): { readonly problem: Finding["problem"]; readonly enter: boolean } | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return "missing";
-  if (node.kind === "file" || node.kind === "symlink") {
-    return nameObject(path, stat) === node.object ? undefined : "changed";
-  }
-  const { uid, gid, mode, xattrs } = node.attributes;
-  const types = { directory: stat.isDirectory(), fifo: stat.isFIFO(), character: stat.isCharacterDevice() };
-  const same = types[node.kind] && stat.uid === uid && stat.gid === gid && (stat.mode & 0o7777) === mode;
-  return same && JSON.stringify(libc().listXattrs(path)) === JSON.stringify(xattrs) ? undefined : "changed";
+  if (stat === undefined) return { problem: "missing", enter: false };
+  return compare(node, path, stat) ? undefined : { problem: "changed", enter: stat.isDirectory() };
 }
 
 function objectNameOf(path: Buffer, stat: Stats): ObjectName | undefined {
@@ -101,8 +119,4 @@ function objectNameOf(path: Buffer, stat: Stats): ObjectName | undefined {
     closeSync(fd);
   }
   return hash.digest("hex");
-}
-
-function sha256(path: string): string {
-  return createHash("sha256").update(readFileSync(path)).digest("hex");
 }
