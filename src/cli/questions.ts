@@ -23,6 +23,15 @@ export function addQuestions(program: Command, act: Act): void {
     );
   addHistory(program, act);
   program
+    .command("status")
+    .description("say whether all is well: services that failed, what is not as it was installed")
+    .action(
+      act(async (world) => {
+        const { status } = await import("../commands/status.ts");
+        return status(world);
+      }),
+    );
+  program
     .command("verify [name]")
     .description("read again every byte that was installed, and name what is not as it was")
     .action(

@@ -1,4 +1,5 @@
 import { type InstalledContainer, readContainers } from "../host/deployments.ts";
+import { isEnabled, readStates } from "../host/service.ts";
 import type { UnitState } from "../host/unit-state.ts";
 import { formatTable } from "../output.ts";
 import type { World } from "../world.ts";
@@ -6,11 +7,7 @@ import type { World } from "../world.ts";
 /** Every container with its image and the state of its service. One that cannot be read is shown as broken. */
 export async function list(world: World): Promise<void> {
   const containers = readContainers(world.paths.deployments);
-  const units = containers.flatMap((container) =>
-    container.kind === "installed" ? (container.deployment.service?.unit ?? []) : [],
-  );
-  const states =
-    world.systemd.running && units.length > 0 ? await world.systemd.states(units) : new Map<string, UnitState>();
+  const states = await readStates(containers, world.systemd);
   const rows = containers.map((container) => describe(container, states));
   const headings = ["NAME", "IMAGE", "GENERATION", "STATE", "ENABLED", "CREATED"];
   const table = rows.map((row) => [
@@ -50,8 +47,7 @@ function describe(container: InstalledContainer, states: ReadonlyMap<string, Uni
     generation,
     // Without a manager nobody knows: that is not the same as stopped.
     state: service === undefined ? "no service" : (state?.activeState ?? "unknown"),
-    enabled:
-      service === undefined ? null : state === undefined ? service.enabled : state.unitFileState.startsWith("enabled"),
+    enabled: isEnabled(container.deployment, state),
     created,
     runtime,
     problem: null,

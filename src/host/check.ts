@@ -36,7 +36,7 @@ export function openTrees(paths: StorePaths): Trees {
  * What of one deployment is not as its record and its image have it; of the `current` one, on the host too. Where nobody
  * knows what is in the image, the reason of that.
  */
-function checkDeployment(deployment: Deployment, current: boolean, places: CheckPlaces): readonly Drift[] {
+export function checkDeployment(deployment: Deployment, current: boolean, places: CheckPlaces): readonly Drift[] {
   const { name: container, generation, image } = deployment;
   const tree = places.trees(image);
   const entries = tree === undefined ? [] : verifyRootfs(deployment, tree, places, places.compare);

@@ -1,6 +1,7 @@
 import type { Deployment } from "../plan/deployment.ts";
+import type { InstalledContainer } from "./deployments.ts";
 import type { Systemd } from "./systemd.ts";
-import type { Dependents } from "./unit-state.ts";
+import type { Dependents, UnitState } from "./unit-state.ts";
 
 /** Whether the service of a deployment is up, or on its way up or down. */
 export async function readRunning({ service }: Deployment, systemd: Systemd): Promise<boolean> {
@@ -24,4 +25,21 @@ export function withEnabled(deployment: Deployment, enabled: boolean): Deploymen
 /** The services that are up and lean on that of a deployment. */
 export async function readDependents({ service }: Deployment, systemd: Systemd): Promise<Dependents> {
   return service === undefined ? { requiring: [], wanting: [] } : systemd.dependents(service.unit);
+}
+
+/** The states of the services of all containers that can be read, by unit; none where no manager runs. */
+export async function readStates(
+  containers: readonly InstalledContainer[],
+  systemd: Systemd,
+): Promise<ReadonlyMap<string, UnitState>> {
+  const units = containers.flatMap((container) =>
+    container.kind === "installed" ? (container.deployment.service?.unit ?? []) : [],
+  );
+  return systemd.running && units.length > 0 ? systemd.states(units) : new Map();
+}
+
+/** Whether the service is enabled, as systemd has it, or else as it was installed; null without a service. */
+export function isEnabled({ service }: Deployment, state: UnitState | undefined): boolean | null {
+  if (service === undefined) return null;
+  return state === undefined ? service.enabled : state.unitFileState.startsWith("enabled");
 }

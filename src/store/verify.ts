@@ -45,7 +45,7 @@ export function compareContent(nameObject: NameObject): Compare {
 }
 
 /** Type, owner, mode, size and device number: what one look at the inode tells, and so no proof. */
-function sameMetadata(node: TreeNode, _path: Buffer, stat: Stats): boolean {
+export function sameMetadata(node: TreeNode, _path: Buffer, stat: Stats): boolean {
   const { uid, gid, mode } = node.attributes;
   if (stat.uid !== uid || stat.gid !== gid) return false;
   if (node.kind !== "symlink" && (stat.mode & 0o7777) !== mode) return false;
