@@ -124,6 +124,7 @@ async function place(world: World, image: ImageAtHand, proposal: Proposal): Prom
   const { paths } = world;
   image.publish();
   stageDeployment(
+    world.root,
     paths.deployments,
     deployment,
     image.tree,

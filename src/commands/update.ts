@@ -221,7 +221,7 @@ async function planUpdate(
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
   const { deployments, repository } = world.paths;
   // The image takes its name in the store last: until then another one may have it.
-  stageDeployment(deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
+  stageDeployment(world.root, deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
   image.publish();
   world.signal.throwIfAborted();
   const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes: plan.changes } as const;

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,13 +16,14 @@ import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import type { Deployment } from "../plan/deployment.ts";
+import type { Deployment, HostFile } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory } from "../store/durable.ts";
 import { libc } from "../store/libc.ts";
 import type { Repository } from "../store/repository.ts";
 import { goingSuffix } from "./generations.ts";
+import type { HostRoot } from "./root.ts";
 
 /** A container as found on disk: its current deployment, or why that cannot be read. */
 export type InstalledContainer =
@@ -76,9 +78,11 @@ export function nextGeneration(directory: string, name: string): number {
 
 /**
  * Writes a deployment: tree, config.json and record beside their place, all of it synced, then renamed. Until something
- * points at it, it is garbage. Throws what checkout throws; nothing is left then.
+ * points at it, it is garbage. Of host files in a directory of the host it keeps copies, as they may be others by the time
+ * somebody goes back to it. Throws what checkout throws; nothing is left then.
  */
 export function stageDeployment(
+  root: HostRoot,
   directory: string,
   deployment: Deployment,
   tree: DirectoryNode,
@@ -93,7 +97,8 @@ export function stageDeployment(
     if (deployment.rootfs === undefined) checkout(repository, tree, join(beside, "rootfs"));
     else symlinkSync(deployment.rootfs, join(beside, "rootfs"));
     writeFileSync(join(beside, "config.json"), deployment.config, { mode: 0o600 });
-    writeFileSync(join(beside, "deployment.json"), `${JSON.stringify(deployment, undefined, 2)}\n`, { mode: 0o600 });
+    const kept = { ...deployment, hostFiles: deployment.hostFiles.map((file) => keptFile(file, root, place, beside)) };
+    writeFileSync(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`, { mode: 0o600 });
     syncAll(beside);
     renameSync(beside, place);
     syncDirectory(join(directory, deployment.name));
@@ -101,6 +106,15 @@ export function stageDeployment(
     rmSync(beside, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Copies the file, if it is in a directory of the host, into the deployment that is to be at `place`. */
+function keptFile(file: HostFile, root: HostRoot, place: string, beside: string): HostFile {
+  if (file.kind !== "file" || file.content.kind !== "path") return file;
+  const name = join("files", file.sha256);
+  mkdirSync(join(beside, "files"), { recursive: true, mode: 0o700 });
+  copyFileSync(root.bytes(file.content.path), join(beside, name));
+  return { ...file, content: { kind: "path", path: join(place, name).slice(root.prefix.length) } };
 }
 
 /**

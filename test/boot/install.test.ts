@@ -53,6 +53,8 @@ describe("a service out of a registry", () => {
       ...["StopUnit", "DisableUnitFiles", `remove ${units}/etcd.service`, "Reload", "systemd-tmpfiles --remove"],
       ...["remove /etc/tmpfiles.d/keelson-etcd.conf", "remove /etc/etcd/etcd.conf", "remove /usr/local/bin/etcdctl"],
       `remove ${deployments}/current`,
+      // For the recovery unit, which goes with the last container.
+      "Reload",
     ];
     expect(trace.filter((line) => wanted.includes(line))).toEqual(wanted);
     const link = trace.indexOf(`remove ${deployments}/current`);

@@ -174,9 +174,14 @@ it("55: a container of a directory can be updated again and again, and rolled ba
     expect(environment().PORT).toBe(port);
     expect(await readlink(host.path(`${deployments}/current/rootfs`))).toBe("/srv/tree/rootfs");
     expect(host.read("/etc/foo/etcd.conf")).toBe(`PORT=${port}\nNAME=foo\n`);
+    expect(host.read("/usr/local/bin/fooctl")).toContain(port === "2" ? "two" : "$NAME");
+    await put(host, "/srv/tree/rootfs/exports/hostfs/usr/local/bin/etcdctl", "two\n");
   }
+  // The directory has what it has now; an earlier deployment has what it had then.
   await rollback();
   expect([environment().PORT, host.read("/etc/foo/etcd.conf")]).toEqual(["1", "PORT=1\nNAME=foo\n"]);
+  expect(host.read("/usr/local/bin/fooctl")).toBe('#!/bin/sh\necho "$NAME"\n');
+  for (const [path, content] of tree) await put(host, path, content);
 });
 
 it("as many deployments stay as keep says, a pinned one beside them; history has a row for each", async () => {
