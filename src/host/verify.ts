@@ -53,11 +53,17 @@ function problemOf(expected: ExpectedFile, root: HostRoot): "missing" | "changed
   return lstatSync(root.bytes(expected.path)).uid === 0 ? undefined : "changed";
 }
 
-/** Where the runtime mounts, and the directories above: it makes what of that is missing. */
+/**
+ * What a runtime makes in every /dev, even one that is no mount of its own.
+ * https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices and runtime-linux.md#dev-symbolic-links
+ */
+const devices = "null zero full random urandom tty console ptmx fd stdin stdout stderr core".split(" ");
+
+/** Where the runtime mounts, and the directories above, and its devices: it makes what of that is missing. */
 function mountPointsOf(config: string): ReadonlySet<string> {
   const parsed: unknown = JSON.parse(config);
   const mounts: unknown[] = isObject(parsed) && Array.isArray(parsed.mounts) ? parsed.mounts : [];
-  const points = new Set<string>();
+  const points = new Set(["dev", ...devices.map((name) => `dev/${name}`)]);
   for (const mount of mounts) {
     const parts = isObject(mount)
       ? Buffer.from(String(mount.destination)).toString("latin1").split("/").filter(Boolean)
