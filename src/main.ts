@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type GlobalOptions, run } from "./cli.ts";
 import { type ErrorCode, errnoOf, errorCodes, KeelsonError, printable } from "./errors.ts";
 import type { World } from "./world.ts";
@@ -17,7 +17,7 @@ const version = String(JSON.parse(readFileSync(join(home, "package.json"), "utf8
 async function open(options: GlobalOptions): Promise<World> {
   json = options.json;
   const [{ openOutput }, { openWorld }] = await Promise.all([import("./output.ts"), import("./world.ts")]);
-  const keelson = process.env.KEELSON_EXECUTABLE ?? join(home, "dist", "keelson");
+  const keelson = resolve(process.env.KEELSON_EXECUTABLE ?? join(home, "dist", "keelson"));
   return openWorld({
     root: options.root,
     wait: options.wait,

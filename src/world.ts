@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeelsonError } from "./errors.ts";
@@ -27,7 +27,7 @@ export interface World {
   readonly output: Output;
   readonly systemd: Systemd;
   readonly paths: StorePaths;
-  /** The keelson executable, as units and templates may name it. */
+  /** The keelson executable, as units and templates of the host name it. */
   readonly keelson: string;
   /** Wait for another keelson that changes the root instead of failing. */
   readonly wait: boolean;
@@ -99,7 +99,7 @@ export function openWorld(options: WorldOptions): World {
     settings,
     output: options.output,
     paths: storePaths(root.path(settings.stateDirectory)),
-    keelson: options.keelson,
+    keelson: pathOnHost(options.keelson, root),
     wait: options.wait,
     signal: options.signal,
     get systemd() {
@@ -121,6 +121,12 @@ export function openWorld(options: WorldOptions): World {
     templates: () => readTemplates(join(options.home, "unit-templates")),
     close: async () => systemd?.close(),
   };
+}
+
+/** A program below the root is named as the host that becomes of it will name it. */
+function pathOnHost(program: string, { prefix }: HostRoot): string {
+  const path = existsSync(program) ? realpathSync(program) : program;
+  return prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : program;
 }
 
 function realRoot(root: string): string {

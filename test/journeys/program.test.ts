@@ -1,7 +1,9 @@
 import { cpSync, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { expect, it } from "vitest";
-import { environment, runToEnd } from "../bed/journey.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { openShelf } from "../bed/image-shelf.ts";
+import type { TestImage } from "../bed/images.ts";
+import { environment, makeHost, runKeelson, runToEnd } from "../bed/journey.ts";
 import { builtProgram } from "../bed/program.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 
@@ -19,4 +21,37 @@ it("the built program needs nothing of its host but a shell and glibc", async ()
   // Which takes the lock, for which it calls libc.
   const ran = await runToEnd("chroot", [root, "/opt/keelson/keelson", "recover"], { env: environment });
   expect(ran).toEqual({ status: 0, stdout: "nothing to recover\n", stderr: "" });
+});
+
+describe("units call keelson where the host has it", () => {
+  const shelf = openShelf();
+  let image: TestImage;
+  beforeAll(async () => {
+    image = await shelf.build({ layers: [{ "bin/sh": "" }], config: { entrypoint: ["/bin/sh"] } });
+  });
+
+  it("though it was called by a relative path", async () => {
+    const program = await builtProgram();
+    const host = await makeHost();
+    const directory = dirname(program);
+    const call = { program: `../${basename(directory)}/keelson`, cwd: directory };
+    const { status, stderr } = await runKeelson(
+      ["--root", host.root, "install", "--name", "foo", image.reference],
+      call,
+    );
+    expect(status, stderr).toBe(0);
+    expect(host.read("/etc/systemd/system/keelson-recover.service")).toContain(`\nExecStart=${program} recover\n`);
+  });
+
+  it("though it was called from outside", async () => {
+    const host = await makeHost();
+    cpSync(dirname(await builtProgram()), host.path("/opt/keelson"), { recursive: true });
+    const program = host.path("/opt/keelson/keelson");
+    const args = ["--root", `${host.root}/opt/..`, "install", "--name", "foo", image.reference];
+    const { status, stderr } = await runKeelson(args, { program });
+    expect(status, stderr).toBe(0);
+    expect(host.read("/etc/systemd/system/keelson-recover.service")).toContain(
+      "\nExecStart=/opt/keelson/keelson recover\n",
+    );
+  });
 });
