@@ -1,10 +1,13 @@
 import { KeelsonError } from "../errors.ts";
 import { isObject, type JsonObject } from "../image/json.ts";
-import { isBind } from "./config-compat.ts";
+import { shownPath } from "../layer/path.ts";
+import { configPrivileges } from "./config-privileges.ts";
 import type { Deployment, HostAction } from "./deployment.ts";
+import { type DeviceRule, devicePrivileges, deviceRulesOf, widenedDevices } from "./device-rules.ts";
+import { propagates, reads, writes } from "./mount-privileges.ts";
 import type { Privilege } from "./privilege.ts";
 import { type Seccomp, seccompOf, seccompPrivilege, widenedSeccomp } from "./seccomp.ts";
-import { parseTmpfiles } from "./tmpfiles.ts";
+import { madeBy, parseTmpfiles } from "./tmpfiles.ts";
 
 /** What differs between two deployments, seen from the second. */
 export interface PrivilegeChange {
@@ -12,26 +15,18 @@ export interface PrivilegeChange {
   readonly narrowed: readonly Privilege[];
 }
 
-const namespaces = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup"] as const;
-/** Types of file systems that hold nothing of the host's, or only what their own options say. */
-const harmlessTypes = new Set(["proc", "tmpfs", "devpts", "mqueue"]);
-const kernelTypes = new Set(["sysfs", "cgroup", "cgroup2"]);
-/** Lines of tmpfiles.d(5) that only make directories. */
-const makesDirectory = /^[dDevqQ][!+\-=~^$]*$/;
-/** What runtimes hide or protect unless they are told otherwise; one that is neither is within the container's reach. */
-const hidden =
-  "/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/sched_debug /proc/scsi /sys/firmware".split(
-    " ",
-  );
-const guarded = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger".split(" ");
+/** Lines of tmpfiles.d(5) that make directories. */
+const makesDirectory = /^[dDvqQ]/;
+const noCalls: Seccomp = { kind: "none but", calls: new Map() };
 
 /**
  * Everything by which a container reaches beyond itself, as its config.json and its part on the host have it; in an order
  * that people can read.
  */
 export function privilegesOf(deployment: Deployment): readonly Privilege[] {
-  const config = parse(deployment.config);
-  return [...configPrivileges(config), ...seccompPrivilege(seccompOf(config)), ...hostPrivileges(deployment)];
+  const { own, devices, seccomp, onHost } = sideOf(deployment, deployment.config);
+  if (deployment.service === undefined) return onHost;
+  return [...own, ...devicePrivileges(devices), ...seccompPrivilege(seccomp), ...onHost];
 }
 
 /**
@@ -39,7 +34,7 @@ export function privilegesOf(deployment: Deployment): readonly Privilege[] {
  * overrides add is not the image's doing and does not count.
  */
 export function comparePrivileges(from: Deployment, to: Deployment): PrivilegeChange {
-  const [before, after] = [from, to].map(ofImage) as [Sides, Sides];
+  const [before, after] = [from, to].map(ofImage) as [Side, Side];
   return { widened: widenedBy(before, after), narrowed: widenedBy(after, before) };
 }
 
@@ -61,121 +56,64 @@ export function privilegeLines(privileges: readonly Privilege[]): readonly strin
   return [...groups].map(([does, what]) => `${does} ${what.join(", ")}`.trimEnd());
 }
 
-interface Sides {
-  readonly list: readonly Privilege[];
+/** One of two that are compared. */
+interface Side {
+  readonly own: readonly Privilege[];
+  readonly devices: readonly DeviceRule[];
   readonly seccomp: Seccomp;
+  readonly onHost: readonly Privilege[];
 }
 
-function ofImage(deployment: Deployment): Sides {
-  const config = parse(deployment.overrides?.imageConfig ?? deployment.config);
-  return { list: [...configPrivileges(config), ...hostPrivileges(deployment)], seccomp: seccompOf(config) };
+/** Without a service there is no container, whatever stands in its config.json. */
+function sideOf(deployment: Deployment, text: string): Side {
+  const onHost = hostPrivileges(deployment);
+  if (deployment.service === undefined) return { own: [], devices: [], seccomp: noCalls, onHost };
+  const parsed: unknown = JSON.parse(text);
+  const config: JsonObject = isObject(parsed) ? parsed : {};
+  const devices = deviceRulesOf(config, deployment.runtime);
+  return { own: configPrivileges(config), devices, seccomp: seccompOf(config), onHost };
 }
 
-function widenedBy(from: Sides, to: Sides): readonly Privilege[] {
-  const more = to.list.filter((privilege) => !from.list.some((had) => covers(had, privilege)));
-  return [...more, ...widenedSeccomp(from.seccomp, to.seccomp)];
+function ofImage(deployment: Deployment): Side {
+  return sideOf(deployment, deployment.overrides?.imageConfig ?? deployment.config);
 }
 
-const [writes, reads] = ["may write to the host's", "may read the host's"] as const;
+function widenedBy(from: Side, to: Side): readonly Privilege[] {
+  const had = [...from.own, ...from.onHost];
+  const more = (list: readonly Privilege[]): readonly Privilege[] =>
+    list.filter((wanted) => !had.some((each) => covers(each, wanted)));
+  return [
+    ...more(to.own),
+    ...widenedDevices(from.devices, to.devices),
+    ...widenedSeccomp(from.seccomp, to.seccomp),
+    ...more(to.onHost),
+  ];
+}
+
+/** What includes what, of the same kind. */
+const includes: readonly (readonly [string, string])[] = [
+  [writes, reads],
+  ["may write to", "sees"],
+  ["has capability", "may gain capability"],
+];
+
+/** Of these, what lies below a path is included. */
+const paths: ReadonlySet<string> = new Set([writes, reads, propagates]);
 
 /** Whether one who had the first has the second. */
 function covers(had: Privilege, wanted: Privilege): boolean {
   if (had.kind !== wanted.kind) return false;
-  if (had.kind === "host-path") {
-    const within = `${wanted.what}/`.startsWith(had.what === "/" ? "/" : `${had.what}/`);
-    return within && (had.does === wanted.does || (had.does === writes && wanted.does === reads));
-  }
-  if (had.kind === "device" && had.what === "a *:* rwm") return true;
-  return had.does === wanted.does && had.what === wanted.what;
+  const does = had.does === wanted.does || includes.some(([more, less]) => had.does === more && wanted.does === less);
+  if (!does || had.what === wanted.what) return does;
+  return paths.has(had.does) && `${wanted.what}/`.startsWith(had.what === "/" ? "/" : `${had.what}/`);
 }
 
-function configPrivileges(config: JsonObject): readonly Privilege[] {
-  const process = objectOf(config.process);
-  const linux = objectOf(config.linux);
-  return [
-    ...rootPrivilege(process, linux),
-    ...capabilitiesOf(process).map((what): Privilege => ({ kind: "capability", does: "has capability", what })),
-    ...(process.noNewPrivileges === true
-      ? []
-      : [{ kind: "new-privileges", does: "may gain privileges by set-id programs", what: "" } as const]),
-    ...sharedNamespaces(linux),
-    ...devicesOf(linux),
-    ...objectsOf(config.mounts).flatMap(mountPrivilege),
-    ...kernelPaths(linux),
-  ];
-}
-
-/** A uid of 0 in a user namespace of its own is nobody on the host. */
-function rootPrivilege(process: JsonObject, linux: JsonObject): readonly Privilege[] {
-  const own = objectsOf(linux.namespaces).some(({ type, path }) => type === "user" && path === undefined);
-  return Number(objectOf(process.user).uid ?? 0) === 0 && !own
-    ? [{ kind: "root", does: "runs as root", what: "" }]
-    : [];
-}
-
-function capabilitiesOf(process: JsonObject): readonly string[] {
-  const sets = Object.values(objectOf(process.capabilities));
-  return [...new Set(sets.flatMap((set) => (Array.isArray(set) ? set.map(String) : [])))].sort();
-}
-
-function sharedNamespaces(linux: JsonObject): readonly Privilege[] {
-  const own = objectsOf(linux.namespaces);
-  return namespaces.flatMap((type): readonly Privilege[] => {
-    const found = own.find((namespace) => namespace.type === type);
-    if (found === undefined) return [{ kind: "namespace", does: "shares with the host the namespace", what: type }];
-    return found.path === undefined
-      ? []
-      : [{ kind: "namespace", does: "joins the namespace", what: `${type} ${found.path}` }];
-  });
-}
-
-function devicesOf(linux: JsonObject): readonly Privilege[] {
-  const nodes = objectsOf(linux.devices).map(
-    ({ path }): Privilege => ({ kind: "device", does: "has the device node", what: String(path) }),
-  );
-  const rules = objectsOf(objectOf(linux.resources).devices)
-    .filter(({ allow }) => allow === true)
-    .map(({ type = "a", major = "*", minor = "*", access = "rwm" }): Privilege => {
-      return { kind: "device", does: "may use the devices", what: `${type} ${major}:${minor} ${access}` };
-    });
-  return [...nodes, ...rules];
-}
-
-function mountPrivilege(mount: JsonObject): readonly Privilege[] {
-  const { destination, source, type } = mount;
-  const options: readonly unknown[] = Array.isArray(mount.options) ? mount.options : [];
-  const propagates: readonly Privilege[] = options.some((option) => option === "shared" || option === "rshared")
-    ? [{ kind: "host-path", does: "gives the host what it mounts below", what: String(source) }]
-    : [];
-  const does = options.includes("ro") ? reads : writes;
-  if (isBind(mount)) return [{ kind: "host-path", does, what: trimmed(String(source)) }, ...propagates];
-  if (kernelTypes.has(String(type))) {
-    return options.includes("ro") ? [] : [{ kind: "kernel-path", does: "may write to", what: String(destination) }];
-  }
-  return harmlessTypes.has(String(type ?? "tmpfs"))
-    ? []
-    : [{ kind: "host-path", does: `mounts as ${type}`, what: String(source) }];
-}
-
-function kernelPaths(linux: JsonObject): readonly Privilege[] {
-  const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-  const [masked, readonly] = [list(linux.maskedPaths), list(linux.readonlyPaths)];
-  return [
-    ...hidden
-      .filter((path) => !masked.includes(path))
-      .map((what): Privilege => ({ kind: "kernel-path", does: "sees", what })),
-    ...guarded
-      .filter((path) => !readonly.includes(path) && !masked.includes(path))
-      .map((what): Privilege => ({ kind: "kernel-path", does: "may write to", what })),
-  ];
-}
-
-/** tmpfiles lines that only make directories are the container's state, and no reach. */
+/** A directory that was made for the container is its state; a line for one that was there before changes that one. */
 function hostPrivileges({ hostActions, tmpfiles }: Deployment): readonly Privilege[] {
-  const reaching = new Set(
-    parseTmpfiles(tmpfiles?.text ?? "", "")
-      .filter(({ type }) => !makesDirectory.test(type))
-      .map(({ text }) => text),
+  const lines = parseTmpfiles(tmpfiles?.text ?? "", "");
+  const own = madeBy(lines).filter((_, at) => tmpfiles?.made.some(({ path }) => path === tmpfiles.declared[at]));
+  const harmless = lines.filter(
+    ({ type, path }) => makesDirectory.test(type) && own.includes(path.replace(/\/+$/, "")),
   );
   const titles: Readonly<Record<HostAction["kind"], string>> = {
     command: "runs on the host:",
@@ -184,22 +122,6 @@ function hostPrivileges({ hostActions, tmpfiles }: Deployment): readonly Privile
     file: "puts on the host",
   };
   return hostActions
-    .filter(({ kind, text }) => kind !== "tmpfiles" || reaching.has(text))
-    .map(({ kind, text }) => ({ kind: "host", does: titles[kind], what: text }));
-}
-
-function trimmed(path: string): string {
-  return path.replace(/(?<=.)\/+$/, "");
-}
-
-function parse(config: string): JsonObject {
-  return objectOf(JSON.parse(config) as unknown);
-}
-
-function objectOf(value: unknown): JsonObject {
-  return isObject(value) ? value : {};
-}
-
-function objectsOf(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
+    .filter(({ kind, text }) => kind !== "tmpfiles" || !harmless.some((line) => line.text === text))
+    .map(({ kind, text }) => ({ kind: "host", does: titles[kind], what: kind === "file" ? shownPath(text) : text }));
 }
