@@ -8,7 +8,7 @@ export interface Output {
   message(text: string): void;
   /** Something a person should look at. Said with --quiet too. */
   warn(text: string): void;
-  /** Begins a piece of work of `total` bytes. */
+  /** Begins a piece of work of `total` bytes; several may be under way at once, and share the bar. */
   progress(label: string, total: number): Progress;
 }
 
@@ -16,6 +16,14 @@ export interface Progress {
   advance(bytes: number): void;
   /** Said once, when the piece is done; a bar that is not finished is wiped by whatever is written next. */
   finish(): void;
+  /** Instead of finish, for a piece that failed: nothing is said. */
+  abandon(): void;
+}
+
+interface Piece {
+  readonly label: string;
+  readonly total: number;
+  done: number;
 }
 
 export interface OutputOptions {
@@ -35,7 +43,9 @@ const redrawInterval = 100;
 /** Bars are drawn on a terminal; elsewhere each finished piece of work is one line. */
 export function openOutput(options: OutputOptions, out: Stream = process.stdout, err: Stream = process.stderr): Output {
   const bars = options.progress && !options.quiet && err.isTTY === true;
+  const pieces = new Set<Piece>();
   let drawn = false;
+  let last = 0;
 
   function line(text: string): void {
     wipe();
@@ -45,6 +55,14 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
   function wipe(): void {
     if (drawn) err.write("\r\u001b[K");
     drawn = false;
+  }
+
+  function draw(): void {
+    const now = performance.now();
+    if (!bars || now - last < redrawInterval) return;
+    last = now;
+    err.write(`\r\u001b[K${sharedBar([...pieces], err.columns ?? 80)}`);
+    drawn = true;
   }
 
   return {
@@ -60,23 +78,25 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
       if (!options.quiet) line(text);
     },
     warn: (text) => line(`warning: ${text}`),
-    progress(label, total) {
-      let done = 0;
-      let last = 0;
-      return {
-        advance(bytes) {
-          done += bytes;
-          const now = performance.now();
-          if (!bars || now - last < redrawInterval) return;
-          last = now;
-          err.write(`\r\u001b[K${bar(label, done, total, err.columns ?? 80)}`);
-          drawn = true;
-        },
-        finish() {
-          if (!options.quiet && options.progress) line(`${label}: ${formatSize(done)}`);
-        },
-      };
+    progress: (label, total) =>
+      beginPiece(pieces, { label, total, done: 0 }, draw, (text) => {
+        if (!options.quiet && options.progress) line(text);
+      }),
+  };
+}
+
+function beginPiece(pieces: Set<Piece>, piece: Piece, draw: () => void, say: (text: string) => void): Progress {
+  pieces.add(piece);
+  return {
+    advance(bytes) {
+      piece.done += bytes;
+      draw();
     },
+    finish() {
+      pieces.delete(piece);
+      say(`${piece.label}: ${formatSize(piece.done)}`);
+    },
+    abandon: () => void pieces.delete(piece),
   };
 }
 
@@ -96,6 +116,17 @@ export function formatTable(headings: readonly string[], rows: readonly (readonl
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd(),
+  );
+}
+
+function sharedBar(pieces: readonly Piece[], columns: number): string {
+  const sum = (count: (piece: Piece) => number): number => pieces.reduce((total, piece) => total + count(piece), 0);
+  const label = pieces.length === 1 ? (pieces[0]?.label ?? "") : `${pieces.length} at once`;
+  return bar(
+    label,
+    sum(({ done }) => done),
+    sum(({ total }) => total),
+    columns,
   );
 }
 

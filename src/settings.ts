@@ -14,6 +14,8 @@ export interface Settings {
   readonly layerSize: number;
   /** Entries that one layer may have. */
   readonly layerEntries: number;
+  /** Layers that are fetched at once. */
+  readonly connections: number;
   /** Deployments of a container that are kept, the current one among them. */
   readonly keep: number;
   /** Certificates to trust beside the system's, as paths of PEM files. */
@@ -34,6 +36,7 @@ export const settingKeys = {
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
   layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+  connections: { default: "3", meaning: "layers of an image that are fetched at once" },
   keep: { default: "3", meaning: "deployments of a container that are kept, the current one among them" },
 } as const satisfies Record<string, { readonly default: string; readonly meaning: string }>;
 
@@ -74,6 +77,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     authFiles: authFiles(text("auth_file"), environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
+    connections: count("connections"),
     keep: count("keep"),
     caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),
   };

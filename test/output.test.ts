@@ -50,6 +50,17 @@ describe("the output", () => {
     expect(written.err).toMatch(/^\r\u001b\[Klayer 1\/1 \[#+\.+\] 1\.0 MB\/2\.0 MB\r\u001b\[Klayer 1\/1: 1\.0 MB\n$/);
   });
 
+  it("draws one bar for all that is under way, without what failed", () => {
+    const { written, progress } = output({}, true);
+    const [one, two, three] = [progress("one", 1000), progress("two", 3000), progress("three", 9000)];
+    three?.abandon();
+    one?.finish();
+    const four = progress("four", 1000);
+    two?.advance(2000);
+    four.finish();
+    expect(written.err).toMatch(/^one: 0 B\n\r\u001b\[K2 at once \[#+\.+\] 2\.0 kB\/4\.0 kB\r\u001b\[Kfour: 0 B\n$/);
+  });
+
   it("writes a line for each finished piece where there is no terminal, and none with --no-progress", () => {
     for (const [progress, text] of [
       [true, "layer: 10 B\n"],

@@ -8,6 +8,7 @@ import type { DirectoryNode } from "../layer/tree.ts";
 import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
+import { together, untilStopped } from "../source/together.ts";
 import type { ReadFile } from "../store/exports.ts";
 import { readDocuments, readImages, readReference, readStoredDocument, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
@@ -127,34 +128,41 @@ export function platformOf(text: string | undefined): Platform {
   return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
 }
 
+/** Fetches the layers that the store lacks, several at once; one that fails stops the others. */
 async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<Fetch> {
   const { layers } = offered.manifest;
+  const { connections, layerSize } = world.settings;
   const fetched: Descriptor[] = [];
   world.output.message(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
   );
-  for (const [index, layer] of layers.entries()) {
+  await together([...layers.entries()], connections, async ([index, layer], stop) => {
     const diffId = offered.config.diffIds[index];
     if (diffId === undefined) throw new Error("a layer without a diff id");
     const label = `layer ${index + 1}/${layers.length} ${shortDigest(layer.digest)}`;
     if (stage.hasLayer(diffId)) {
       world.output.message(`${label}: already here`);
-      await stage.addLayer(diffId);
-      continue;
+      return stage.addLayer(diffId);
     }
     const progress = world.output.progress(label, layer.size);
-    await stage.addLayer(diffId, openLayer(counted(source, progress.advance), layer, diffId, world.settings.layerSize));
-    progress.finish();
     fetched.push(layer);
-  }
+    const watched = counted(source, progress.advance, stop);
+    try {
+      await stage.addLayer(diffId, openLayer(watched, layer, diffId, layerSize));
+    } catch (error) {
+      progress.abandon();
+      throw error;
+    }
+    progress.finish();
+  });
   const bytes = fetched.reduce((total, { size }) => total + size, 0);
   return { bytes, layers: fetched.length, ofLayers: layers.length };
 }
 
-/** The source, telling how many bytes of its blobs have passed. */
-function counted(source: ImageSource, advance: (bytes: number) => void): ImageSource {
+/** The source, telling how many bytes of its blobs have passed, until it is stopped. */
+function counted(source: ImageSource, advance: (bytes: number) => void, stop: AbortSignal): ImageSource {
   async function* count(layer: Descriptor): AsyncGenerator<Uint8Array> {
-    for await (const chunk of await source.openBlob(layer)) {
+    for await (const chunk of untilStopped(() => source.openBlob(layer), stop)) {
       advance(chunk.length);
       yield chunk;
     }

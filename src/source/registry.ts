@@ -25,7 +25,11 @@ interface Context {
  * An image of a registry. A tag is looked up once, at the first resolve; all that follows is asked for by digest.
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
-export function openRegistry(reference: RegistryReference, options: SourceOptions): ImageSource {
+export function openRegistry(reference: RegistryReference, given: SourceOptions): ImageSource {
+  const closed = new AbortController();
+  // What is under way when the source is closed ends, and is not taken for a broken connection.
+  const signal = AbortSignal.any([closed.signal, ...(given.signal === undefined ? [] : [given.signal])]);
+  const options = { ...given, signal };
   const repository = openRepository(namedOf(reference), options);
   const context: Context = { name: formatReference(reference), repository, options };
   let top: Promise<TopDocument> | undefined;
@@ -46,7 +50,10 @@ export function openRegistry(reference: RegistryReference, options: SourceOption
   return {
     resolve: async (platform, stored) => imageOf(await readTop(), documents, platform, stored),
     openBlob: (layer) => openBlob(layer, context),
-    close: async () => repository.close(),
+    close: async () => {
+      closed.abort(new Error(`${context.name} was closed`));
+      repository.close();
+    },
   };
 }
 

@@ -15,17 +15,28 @@ import { type UnpackLimits, unpack } from "./unpack.ts";
 /** An image on its way into the store: nothing of it can be seen there before publish(). */
 export interface ImageStage {
   readonly repository: Repository;
-  /** Whether a layer and everything it names is in the store already. */
+  /** Whether a layer and everything it names is in the store already, or has been added to this stage. */
   hasLayer(diffId: Digest): boolean;
-  /** Reads the tar of the next layer, lowest first; without a stream the layer is taken from the store. */
+  /**
+   * Reads the tar of the next layer, lowest first; without a stream it is the layer that hasLayer knows. Several may be
+   * read at once: a layer's place is that of its call, whenever its stream ends.
+   */
   addLayer(diffId: Digest, stream?: AsyncIterable<Buffer>): Promise<void>;
-  /** The tree of the layers added. */
+  /** The tree of the layers added, all read to their ends. */
   tree(): DirectoryNode;
   /** The OSTree commit of that tree, staged. */
   commit(digest: Digest, config: ImageConfig): ObjectName;
   publish(image: StoredImage, manifestBytes: Uint8Array, configBytes: Uint8Array): void;
   /** Leaves the store as it was. */
   discard(): void;
+}
+
+/** A layer of a stage; one that an image names twice is one slot in two places. */
+interface Slot {
+  readonly diffId: Digest;
+  readonly fresh: boolean;
+  /** Absent while the layer is being read. */
+  changes?: readonly LayerChange[] | undefined;
 }
 
 /**
@@ -37,12 +48,10 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   const own = elsewhere === undefined ? paths : storePaths(elsewhere);
   makeState(own);
   const repository = openRepository(own.repository, elsewhere === undefined ? undefined : paths.repository);
-  const layers: { readonly diffId: Digest; readonly changes: readonly LayerChange[]; readonly fresh: boolean }[] = [];
+  const slots: Slot[] = [];
   let folded: DirectoryNode | undefined;
 
   function storedLayer(diffId: Digest): readonly LayerChange[] | undefined {
-    const added = layers.find((layer) => layer.diffId === diffId)?.changes;
-    if (added !== undefined) return added;
     const changes = readWholeChangeList(paths.images, diffId);
     return changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))
       ? changes
@@ -50,18 +59,20 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   }
 
   function tree(): DirectoryNode {
-    folded ??= foldLayers(layers.map((layer) => layer.changes));
+    folded ??= foldLayers(slots.map(changesOf));
     return folded;
   }
 
   return {
     repository,
-    hasLayer: (diffId) => storedLayer(diffId) !== undefined,
+    hasLayer: (diffId) => slots.some((slot) => slot.diffId === diffId) || storedLayer(diffId) !== undefined,
     async addLayer(diffId, stream) {
       folded = undefined;
-      const changes = stream === undefined ? storedLayer(diffId) : await unpack(stream, repository, limits);
-      if (changes === undefined) throw new Error(`layer ${diffId} is not in the store`);
-      layers.push({ diffId, changes, fresh: stream !== undefined });
+      const known = slots.find((slot) => slot.diffId === diffId);
+      const slot = known ?? { diffId, fresh: stream !== undefined };
+      slots.push(slot);
+      if (known !== undefined) return;
+      slot.changes = stream === undefined ? storedLayer(diffId) : await unpack(stream, repository, limits);
     },
     tree,
     commit: (digest, config) => stageCommit(repository, tree(), digest, secondsOf(config.created)),
@@ -69,7 +80,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
         repository.publish();
-        for (const layer of layers) if (layer.fresh) writeChangeList(own.images, layer.diffId, layer.changes);
+        for (const slot of new Set(slots)) if (slot.fresh) writeChangeList(own.images, slot.diffId, changesOf(slot));
         writeRef(repository, imageRef(image.digest), image.commit);
         writeImage(own.images, image, manifestBytes, configBytes);
       });
@@ -79,6 +90,11 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       if (elsewhere !== undefined) rmSync(elsewhere, { recursive: true, force: true });
     },
   };
+}
+
+function changesOf({ diffId, changes }: Slot): readonly LayerChange[] {
+  if (changes === undefined) throw new Error(`layer ${diffId} has not been read`);
+  return changes;
 }
 
 function secondsOf(created: string | undefined): number {
