@@ -5,7 +5,7 @@ import type { Privilege } from "./privilege.ts";
 const namespaces = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup"] as const;
 /** What runtimes hide or protect unless they are told otherwise; one that is neither is within the container's reach. */
 const hidden =
-  "/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware".split(
+  "/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/sched_debug /proc/scsi /sys/firmware".split(
     " ",
   );
 const guarded = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger".split(" ");
@@ -66,7 +66,7 @@ function sharedNamespaces(linux: JsonObject): readonly Privilege[] {
   const own = objectsOf(linux.namespaces);
   return namespaces.flatMap((type): readonly Privilege[] => {
     const found = own.find((namespace) => namespace.type === type);
-    if (found === undefined) return [{ kind: "namespace", does: "shares the host's namespace", what: type }];
+    if (found === undefined) return [{ kind: "namespace", does: "shares with the host the namespace", what: type }];
     return found.path ? [{ kind: "namespace", does: "joins the namespace", what: `${type} ${found.path}` }] : [];
   });
 }

@@ -52,9 +52,8 @@ describe("a service out of a registry", () => {
     const wanted = [
       ...["StopUnit", "DisableUnitFiles", `remove ${units}/etcd.service`, "Reload", "systemd-tmpfiles --remove"],
       ...["remove /etc/tmpfiles.d/keelson-etcd.conf", "remove /etc/etcd/etcd.conf", "remove /usr/local/bin/etcdctl"],
-      `remove ${deployments}/current`,
-      // For the recovery unit, which goes with the last container.
-      "Reload",
+      // The second time for the recovery unit, which goes with the last container.
+      ...[`remove ${deployments}/current`, "Reload"],
     ];
     expect(trace.filter((line) => wanted.includes(line))).toEqual(wanted);
     const link = trace.indexOf(`remove ${deployments}/current`);

@@ -19,7 +19,7 @@ const sys = { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro
 const devices = (...rules: readonly JsonObject[]): JsonObject => of.withLinux({ resources: { devices: rules } });
 const nodes = (...list: readonly JsonObject[]): JsonObject => of.withLinux({ devices: list });
 const seen =
-  "/proc/acpi, /proc/asound, /proc/kcore, /proc/keys, /proc/latency_stats, /proc/timer_list, /proc/timer_stats, /proc/sched_debug, /proc/scsi, /sys/firmware";
+  "/proc/acpi, /proc/asound, /proc/kcore, /proc/keys, /proc/latency_stats, /proc/timer_list, /proc/sched_debug, /proc/scsi, /sys/firmware";
 const written = "/proc/bus, /proc/fs, /proc/irq, /proc/sys, /proc/sysrq-trigger";
 
 it("a container that is confined in every way has none", () => {
@@ -32,7 +32,7 @@ describe("what a config.json lets a container do, and an update to it widens", (
       "the host's root",
       { ...user(0), linux: of.withoutNamespaces("user").linux },
       "runs as root",
-      "shares the host's namespace user",
+      "shares with the host the namespace user",
     ],
     ["its own root, which is the host's", user(undefined, 0), "runs as root"],
     ["its own root, beside the host's", user(0, 5), "runs as root"],
@@ -44,7 +44,11 @@ describe("what a config.json lets a container do, and an update to it widens", (
     ["no capabilities", of.withProcess({ capabilities: {} })],
     ["set-id programs", of.withProcess({ noNewPrivileges: false }), "may gain privileges by set-id programs"],
     ["the same unsaid", of.withProcess({ noNewPrivileges: undefined }), "may gain privileges by set-id programs"],
-    ["the host's namespaces", of.withoutNamespaces("pid", "network"), "shares the host's namespace pid, network"],
+    [
+      "the host's namespaces",
+      of.withoutNamespaces("pid", "network"),
+      "shares with the host the namespace pid, network",
+    ],
     ["another namespace", of.joining("/proc/1/ns/pid"), "joins the namespace pid /proc/1/ns/pid"],
     ["a namespace with an empty path", of.joining("")],
     ["a device node", nodes({ path: "/d", type: "c", major: 10, minor: 229 }), "has the device node /d c 10:229"],

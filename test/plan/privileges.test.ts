@@ -76,7 +76,7 @@ describe("what includes what", () => {
       of.withoutNamespaces("pid"),
       of.joining("/b"),
       "joins the namespace pid /b",
-      "shares the host's namespace pid",
+      "shares with the host the namespace pid",
     ],
   ])("%s", (_, from, to, more, less) => {
     const lines = (line: string | undefined): readonly string[] => (line === undefined ? [] : [line]);
