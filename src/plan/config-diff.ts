@@ -1,24 +1,31 @@
+import { isDeepStrictEqual } from "node:util";
 import { isObject, type Json, type JsonObject } from "../image/json.ts";
 
-/** One value of a config.json that is another, new, or gone. */
+/** One value of a config.json that is another, new (without `from`) or gone (without `to`). */
 export interface ConfigChange {
-  /** `process.env.PORT`, `mounts./var/lib/etcd.options`: keys joined by dots. */
+  /** `process.env.PORT`, `mounts./var/lib/etcd.options.ro`: keys joined by dots; a name that is in a list or not has null. */
   readonly path: string;
   readonly from?: Json;
   readonly to?: Json;
 }
 
 /** Lists whose order counts; of all others only what is in them does. */
-const ordered = new Set(["process.args"]);
-/** What tells the members of a list apart. */
-const keys = ["destination", "type", "path", "names"] as const;
+const ordered: ReadonlySet<string> = new Set(["process.args", "linux.resources.devices"]);
+/** What tells the members of a list apart, where not all of a member does. */
+const keys: ReadonlyMap<string, string> = new Map([
+  ["mounts", "destination"],
+  ["process.rlimits", "type"],
+  ["linux.namespaces", "type"],
+  ["linux.devices", "path"],
+  ["linux.seccomp.syscalls", "names"],
+]);
 
 /**
  * How two config.json differ in what they mean: lists of names are sets, the environment is a map, mounts go by their
  * destination, namespaces and limits by their type. https://github.com/opencontainers/runtime-spec/blob/main/config.md
  */
 export function diffConfigs(from: string, to: string): readonly ConfigChange[] {
-  return diff("", keyed("", JSON.parse(from)), keyed("", JSON.parse(to)));
+  return diff("", JSON.parse(from), JSON.parse(to));
 }
 
 /** `process.env.PORT: "1" -> "2"`; what is new or gone has a + or - before it. */
@@ -28,46 +35,58 @@ export function formatConfigChange({ path, from, to }: ConfigChange): string {
   return `${path}: ${JSON.stringify(from)} -> ${JSON.stringify(to)}`;
 }
 
-function diff(path: string, from: unknown, to: unknown): readonly ConfigChange[] {
-  if (isObject(from) && isObject(to)) {
-    const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-    return names.flatMap((name) => diff(path === "" ? name : `${path}.${name}`, member(from, name), member(to, name)));
+function diff(path: string, from: Json | undefined, to: Json | undefined): readonly ConfigChange[] {
+  const sides = membersOf(path, from, to);
+  if (sides !== undefined) {
+    const [before, after] = sides;
+    return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) =>
+      diff(path === "" ? name : `${path}.${name}`, before.get(name), after.get(name)),
+    );
   }
-  if (JSON.stringify(from) === JSON.stringify(to)) return [];
-  return [
-    { path, ...(from === undefined ? {} : { from: from as Json }), ...(to === undefined ? {} : { to: to as Json }) },
-  ];
+  if (isDeepStrictEqual(from, to)) return [];
+  return [{ path, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }];
 }
 
-function member(object: JsonObject, name: string): Json | undefined {
-  return Object.hasOwn(object, name) ? (object[name] as Json) : undefined;
+type Members = ReadonlyMap<string, Json>;
+
+/** What is compared one by one: the members of two objects, or of two lists; undefined for what is compared as a whole. */
+function membersOf(
+  path: string,
+  from: Json | undefined,
+  to: Json | undefined,
+): readonly [Members, Members] | undefined {
+  if (isObject(from) && isObject(to)) return [new Map(Object.entries(from)), new Map(Object.entries(to))];
+  if (!Array.isArray(from) || !Array.isArray(to) || ordered.has(path)) return undefined;
+  const [before, after] = [from, to].map((list: readonly Json[]) => keyed(path, list));
+  return before === undefined || after === undefined ? [namesOf(from), namesOf(to)] : [before, after];
 }
 
-/** `value` with every list whose order does not count as an object; a name that is only there or not has null. */
-function keyed(path: string, value: unknown): Json {
-  if (isObject(value)) {
-    const entries = Object.entries(value).map(([key, inner]) => [
-      key,
-      keyed(path === "" ? key : `${path}.${key}`, inner),
-    ]);
-    return Object.fromEntries(entries) as Json;
-  }
-  if (!Array.isArray(value) || ordered.has(path)) return value as Json;
-  const members = value.map((each) => keyedMember(path, each));
-  const names = members.map(([name]) => name);
-  const telling = new Set(names).size === names.length;
-  return Object.fromEntries(telling ? members : value.map((each) => [JSON.stringify(each), null])) as Json;
+/** A list by what tells its members apart; undefined where that is the same for two of them, or missing. */
+function keyed(path: string, list: readonly Json[]): Members | undefined {
+  const members = list.map((value) => keyedMember(path, value));
+  const known = members.filter((member) => member !== undefined);
+  const all = new Map(known);
+  return all.size === list.length ? all : undefined;
 }
 
-function keyedMember(path: string, value: unknown): readonly [string, Json] {
+function keyedMember(path: string, value: Json): readonly [string, Json] | undefined {
   if (path === "process.env" && typeof value === "string") {
     const equals = value.indexOf("=");
     return equals < 0 ? [value, null] : [value.slice(0, equals), value.slice(equals + 1)];
   }
-  if (!isObject(value)) return [String(value), null];
-  const key = keys.find((name) => value[name] !== undefined);
-  if (key === undefined) return [JSON.stringify(value), null];
-  const name = String(value[key]);
-  const { [key]: _, ...rest } = value;
-  return [name, keyed(`${path}.${name}`, rest)];
+  const key = keys.get(path);
+  if (key === undefined || !isObject(value) || !Object.hasOwn(value, key)) return undefined;
+  const { [key]: name, ...rest }: JsonObject = value;
+  return [String(name), rest];
+}
+
+function namesOf(list: readonly Json[]): Members {
+  return new Map(list.map((value) => [typeof value === "string" ? value : canonical(value), null]));
+}
+
+/** The same text for the same value. */
+function canonical(value: Json): string {
+  return JSON.stringify(value, (_, inner: Json) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+  );
 }
