@@ -2,7 +2,7 @@ import { printable } from "./errors.ts";
 
 /** Where a command speaks: answers to standard output, everything else to standard error. */
 export interface Output {
-  /** The one answer of a command: `document` with --json, else the lines. */
+  /** The one answer of a command: `document` with --json, else the lines; tabs in them stay what they are. */
   answer(document: unknown, lines: readonly string[]): void;
   /** Something that is being done or was decided. Silent with --quiet. */
   message(text: string): void;
@@ -71,7 +71,7 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
       out.write(
         options.json
           ? `${JSON.stringify(document, undefined, 2)}\n`
-          : lines.map((text) => `${printable(text)}\n`).join(""),
+          : lines.map((text) => `${text.split("\t").map(printable).join("\t")}\n`).join(""),
       );
     },
     message(text) {

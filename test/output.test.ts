@@ -77,8 +77,8 @@ describe("the output", () => {
   it("never passes an image's control characters on to a terminal", () => {
     const { written, answer, message } = output({});
     message("name \u001b[2J");
-    answer({}, ["other \u0007 \u009b"]);
-    expect(written.err + written.out).toBe("name \\u001b[2J\nother \\u0007 \\u009b\n");
+    answer({}, ["other \u0007 \u009b", "-\ta diff"]);
+    expect(written.err + written.out).toBe("name \\u001b[2J\nother \\u0007 \\u009b\n-\ta diff\n");
   });
 });
 

@@ -25,7 +25,7 @@ export async function rollback(world: World, request: RollbackRequest): Promise<
   if (request.dryRun) {
     const { from, to, plan } = await planRollback(world, request);
     const seen = previewSwitch(from, to, plan, readContent(world));
-    world.output.answer({ name: request.name, ...describePreview(seen) }, previewLines(seen));
+    world.output.answer({ ...describeDeployment(to), ...describePreview(seen) }, previewLines(seen));
     return plan.changes.length === 0 ? statuses.done : statuses.changes;
   }
   const { to, plan } = await asWriter(world, "rollback", async () => {

@@ -33,8 +33,6 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
       { schema: 1, verb: "uninstall", name: request.name, direction: "forward", changes },
       transactionHost(world),
     );
-    // A unit that had failed would otherwise stay on systemd's list though its file is gone.
-    if (world.systemd.running && deployment.service) await world.systemd.resetFailed(deployment.service.unit);
     return removal;
   });
   for (const path of plan.kept)

@@ -106,10 +106,10 @@ async function takeBack(
 
 /** systemd reads its units again when all of them are back, and before one of them is started. */
 async function undo(changes: readonly HostChange[], host: TransactionHost): Promise<void> {
-  // There is nothing to take back of having watched.
+  // There is nothing to take back of having watched, or forgotten.
   const inverse = changes
     .toReversed()
-    .filter((change) => change.kind !== "watch")
+    .filter((change) => change.kind !== "watch" && change.kind !== "reset-failed")
     .map(invertChange);
   let unread = inverse.some((change) => change.kind === "reload");
   for (const change of inverse) {
@@ -146,6 +146,8 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
       return systemd.start(change.unit);
     case "stop":
       return systemd.stop(change.unit);
+    case "reset-failed":
+      return systemd.resetFailed(change.unit);
     case "tmpfiles-create":
       return systemd.tmpfiles("create", change.path);
     case "tmpfiles-remove": {

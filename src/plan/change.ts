@@ -15,6 +15,8 @@ export type HostChange =
   | { readonly kind: "reload" }
   | { readonly kind: "enable" | "disable"; readonly unit: string; readonly links: readonly DeployedLink[] }
   | { readonly kind: "start" | "stop"; readonly unit: string }
+  /** systemd forgets that the unit had failed: it would stay on its list otherwise, though its file is gone. */
+  | { readonly kind: "reset-failed"; readonly unit: string }
   /** The unit has to stay up for `soak` milliseconds, the image's health check passing. */
   | {
       readonly kind: "watch";
@@ -61,6 +63,7 @@ export function invertChange(change: HostChange): HostChange {
     case "reload":
     case "purge":
     case "watch":
+    case "reset-failed":
       return change;
     case "enable":
     case "disable":

@@ -81,7 +81,8 @@ function describeChange(change: HostChange): Readonly<Record<string, unknown>> {
   const unit = "unit" in change ? change.unit : null;
   const action =
     change.kind === "file" || change.kind === "symlink" || change.kind === "directory" ? actionOf(change) : change.kind;
-  return { kind: change.kind, action, path, unit, text: shownPath(formatChange(change)) };
+  const links = "links" in change ? { links: change.links.map((link) => shownPath(link.path)) } : {};
+  return { kind: change.kind, action, path, unit, text: shownPath(formatChange(change)), ...links };
 }
 
 function actionOf(change: { readonly from?: unknown; readonly to?: unknown }): string {

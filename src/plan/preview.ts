@@ -1,5 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { shownPath } from "../layer/path.ts";
-import { formatChange, type HostChange } from "./change.ts";
+import { type FileState, formatChange, type HostChange } from "./change.ts";
 import { type ConfigChange, diffConfigs, formatConfigChange } from "./config-diff.ts";
 import type { Deployment, FileContent } from "./deployment.ts";
 import { describePlan, planLines } from "./describe.ts";
@@ -29,7 +30,7 @@ export interface Preview {
 
 export interface FileDiff {
   readonly path: string;
-  /** A unified diff; absent for what is not text, or has changed beyond recognition. */
+  /** A unified diff, modes before it where they differ; absent for what is not text, or has changed beyond recognition. */
   readonly diff?: string;
   /** It is new or gone as a whole. */
   readonly whole: boolean;
@@ -69,7 +70,8 @@ export function previewLines({ plan, fetch, files, config, privileges, overrides
     ...privilegeLines(widened).map((line) => `+ the container ${line}`),
     ...privilegeLines(narrowed).map((line) => `- the container ${line}`),
     ...config.map((change) => `config.json: ${formatConfigChange(change)}`),
-    ...shown.flatMap(({ diff }) => diff?.trimEnd().split("\n") ?? []),
+    // A last line of context may be empty, and is part of the difference.
+    ...shown.flatMap(({ diff }) => diff?.replace(/\n$/, "").split("\n") ?? []),
   ];
 }
 
@@ -85,7 +87,7 @@ export function describePreview(preview: Preview): Readonly<Record<string, unkno
     verbs: plan.changes.filter(isVerb).map((change) => shownPath(formatChange(change))),
     fetch: fetch ?? { bytes: 0, layers: 0, ofLayers: 0 },
     files: files.map(({ path, diff }) => ({ path: shownPath(path), diff: diff ?? null })),
-    config: config.map(({ path, from = null, to = null }) => ({ path, from, to })),
+    config,
     overrides,
     privileges: { widened: widened.map(describePrivilege), narrowed: narrowed.map(describePrivilege) },
   };
@@ -98,13 +100,23 @@ export function describePrivilege({ kind, does, what }: Privilege): object {
 function diffFile(change: Extract<HostChange, { kind: "file" }>, read: ReadContent): FileDiff {
   const { path, from, to } = change;
   const [before, after] = [from, to].map((state) => (state === undefined ? undefined : read(state.content)));
+  const whole = from === undefined || to === undefined;
   const missing = (from !== undefined && before === undefined) || (to !== undefined && after === undefined);
-  const binary = missing || [before, after].some((bytes) => bytes?.includes(0));
+  const binary = missing || [before, after].some((bytes) => bytes?.includes(0) || !isUtf8(bytes ?? empty));
   const diff = binary ? undefined : diffTexts(shownPath(path), before?.toString("utf8"), after?.toString("utf8"));
-  return { path, whole: from === undefined || to === undefined, ...(diff === undefined ? {} : { diff }) };
+  if (diff === undefined) return { path, whole };
+  const modes = whole || from.mode === to.mode ? "" : `old mode ${modeOf(from)}\nnew mode ${modeOf(to)}\n`;
+  return { path, whole, diff: `${modes}${diff}` };
 }
 
-/** What is asked of systemd, in contrast to what is written. */
+const empty = Buffer.alloc(0);
+
+/** As git writes the mode of a regular file. */
+function modeOf({ mode }: FileState): string {
+  return `10${mode.toString(8).padStart(4, "0")}`;
+}
+
+/** What systemd is told to do, in contrast to what is written, and looked at. */
 function isVerb({ kind }: HostChange): boolean {
-  return !["file", "symlink", "directory", "current", "purge"].includes(kind);
+  return !["file", "symlink", "directory", "current", "purge", "watch"].includes(kind);
 }

@@ -86,7 +86,7 @@ function started(to: Deployment, service: DeployedService, request: SwitchReques
   return [...starts, { kind: "watch", unit, others, name, runtime, soak: request.soak, ...(health && { health }) }];
 }
 
-/** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link. What is needed to try again goes last. */
+/** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link, failure. What is needed to try again goes last. */
 function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts): SwitchPlan {
   const unit = `${from.name}.service`;
   const files = openFilePlan(facts);
@@ -107,6 +107,7 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
     ...(facts.alone(from.name) ? planRecoveryRemoval(facts) : []),
   );
   changes.push(...removed(from.madeDirectories));
+  if (from.service !== undefined) changes.push({ kind: "reset-failed", unit });
   return { changes, kept: files.kept };
 }
 

@@ -40,6 +40,7 @@ it("57: uninstall disables, removes the unit, reloads, clears tmpfiles, then hos
     "/etc/systemd/system/sysinit.target.wants/keelson-recover.service",
     "/etc/systemd/system/keelson-recover.service",
     "reload",
+    "reset-failed",
   ]);
   expect(changes.filter(({ kind }) => kind === "tmpfiles-remove")).toHaveLength(1);
 });

@@ -134,6 +134,7 @@ describe("the plan of a removal", () => {
       "remove current deployment etcd/1",
       "remove /var/lib/etcd/ if it is empty",
       "remove /etc/etcd/ if it is empty",
+      "systemctl reset-failed etcd.service",
     ]);
     expect(kept).toEqual([]);
   });
