@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseIni } from "../ini.ts";
+import { shownPath } from "../layer/path.ts";
 import type { OverrideFile } from "../plan/overrides.ts";
 import { namesIn } from "../store/directory.ts";
 import type { HostRoot } from "./root.ts";
@@ -12,6 +13,6 @@ export function readOverrides(root: HostRoot, name: string): readonly OverrideFi
     .toSorted()
     .map((file) => {
       const path = `${directory}/${file}`;
-      return { path, sections: parseIni(readFileSync(root.bytes(path), "utf8")) };
+      return { path: shownPath(path), sections: parseIni(readFileSync(root.bytes(path), "utf8")) };
     });
 }

@@ -60,10 +60,12 @@ export function planConfig(rendered: string, request: ConfigRequest, host: Confi
   const user: JsonObject = isObject(process.user) ? process.user : {};
   const imageText = textOf(config);
   applyOverrides(config, request.overrides);
+  // What an administrator adds has to run on this host, too.
+  const more = modernise(config, host);
   return {
     text: textOf(config),
     imageText,
-    warnings,
+    warnings: [...warnings, ...more],
     uid: Number(user.uid ?? 0),
     gid: Number(user.gid ?? 0),
     binds: bindsOf(config),

@@ -1,5 +1,6 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { isObject, type JsonObject } from "../image/json.ts";
+import { pathOf } from "./mount-privileges.ts";
 
 /** One file of an administrator, as it was read: sections of keys. */
 export interface OverrideFile {
@@ -15,16 +16,16 @@ export interface Override {
   readonly apply: (config: JsonObject) => void;
 }
 
+/** README has the grammar. */
+const overrideSections = ["environment", "process", "mounts", "capabilities", "limits"] as const;
+
 interface Setting {
   readonly path: string;
-  readonly section: string;
+  readonly section: (typeof overrideSections)[number];
   readonly key: string;
   /** Several where the key is written with `[]`. */
   readonly values: readonly string[];
 }
-
-/** README has the grammar. */
-const overrideSections = ["environment", "process", "mounts", "capabilities", "limits"] as const;
 
 /** setrlimit(2) */
 const rlimits =
@@ -34,7 +35,7 @@ const rlimits =
 export function parseOverrides(files: readonly OverrideFile[]): readonly Override[] {
   return files.flatMap(settingsOf).map((setting) => {
     const { path, section, key, values } = setting;
-    return { line: `${path}: ${section} ${key}=${values.join(" ")}`, apply: applierOf(setting) };
+    return { line: `${path}: ${section} ${key}=${values.map(quoted).join(" ")}`, apply: applierOf(setting) };
   });
 }
 
@@ -43,14 +44,17 @@ export function applyOverrides(config: JsonObject, overrides: readonly Override[
   for (const { apply } of overrides) apply(config);
 }
 
+/** Two values never read as one, nor one as two: an edit shows. */
+function quoted(value: string): string {
+  return /^[^\s"]+$/.test(value) ? value : JSON.stringify(value);
+}
+
 function settingsOf({ path, sections }: OverrideFile): readonly Setting[] {
-  return Object.entries(sections).flatMap(([section, keys]) => {
-    if (!isObject(keys)) {
-      throw bad(
-        { path, section: "", key: section },
-        `stands outside a section; there are ${overrideSections.join(", ")}`,
-      );
-    }
+  const known = `there are ${overrideSections.join(", ")}`;
+  return Object.entries(sections).flatMap(([name, keys]) => {
+    if (!isObject(keys)) throw bad({ path, section: "", key: name }, `stands outside a section; ${known}`);
+    const section = overrideSections.find((each) => each === name);
+    if (section === undefined) throw bad({ path, section: "", key: name }, `is no section; ${known}`);
     return Object.entries(keys).map(([key, value]: [string, unknown]) => {
       if (isObject(value)) throw bad({ path, section: `${section}.${key}`, key: "" }, "is not a section");
       return { path, section, key, values: (Array.isArray(value) ? value : [value]).map(String) };
@@ -59,7 +63,10 @@ function settingsOf({ path, sections }: OverrideFile): readonly Setting[] {
 }
 
 function applierOf(setting: Setting): Override["apply"] {
-  switch (setting.section as (typeof overrideSections)[number]) {
+  if (setting.values.some((value) => /[\u0000-\u001f\u007f]/.test(value))) {
+    throw bad(setting, "holds a control character");
+  }
+  switch (setting.section) {
     case "environment":
       return environmentOverride(setting);
     case "process":
@@ -70,8 +77,6 @@ function applierOf(setting: Setting): Override["apply"] {
       return capabilityOverride(setting);
     case "limits":
       return limitOverride(setting);
-    default:
-      throw bad(setting, `is in no known section; there are ${overrideSections.join(", ")}`);
   }
 }
 
@@ -81,7 +86,8 @@ function environmentOverride(setting: Setting): Override["apply"] {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) throw bad(setting, "is not the name of a variable");
   return (config) => {
     const process = child(config, "process");
-    process.env = [...list(process.env).filter((word) => !String(word).startsWith(`${key}=`)), `${key}=${value}`];
+    const others = list(process.env).filter((word) => String(word).split("=")[0] !== key);
+    process.env = [...others, `${key}=${value}`];
   };
 }
 
@@ -95,18 +101,21 @@ function argsOverride(setting: Setting): Override["apply"] {
 
 /** `DESTINATION = SOURCE[:OPTION,...]` */
 function mountOverride(setting: Setting): Override["apply"] {
-  const { key: destination } = setting;
   const [source = "", options = "rw", ...rest] = single(setting).split(":");
-  for (const path of [destination, source]) {
-    const plain = path.startsWith("/") && !path.split("/").some((part) => part === ".." || part === ".");
-    if (!plain || rest.length > 0) throw bad(setting, "is not of the form /DESTINATION = /SOURCE[:OPTION,...]");
+  const plain = [setting.key, source].every(
+    (path) => path.startsWith("/") && !path.split("/").some((part) => part === ".." || part === "."),
+  );
+  const destination = pathOf(setting.key);
+  if (!plain || destination === "/" || rest.length > 0) {
+    throw bad(setting, "is not of the form /DESTINATION = /SOURCE[:OPTION,...]");
   }
-  const mount = { destination, type: "bind", source, options: ["rbind", ...options.split(",").filter(Boolean)] };
+  const mount = {
+    ...{ destination, type: "bind", source: pathOf(source) },
+    options: ["rbind", ...options.split(",").filter(Boolean)],
+  };
   return (config) => {
-    config.mounts = [
-      ...list(config.mounts).filter((other) => !isObject(other) || other.destination !== destination),
-      mount,
-    ];
+    const others = list(config.mounts).filter((other) => !isObject(other) || pathOf(other.destination) !== destination);
+    config.mounts = [...others, mount];
   };
 }
 
@@ -118,12 +127,16 @@ function capabilityOverride(setting: Setting): Override["apply"] {
   const added = setting.key === "add" ? names : [];
   return (config) => {
     const process = child(config, "process");
+    if (!isObject(process.capabilities) && added.length === 0) return;
     const sets = child(process, "capabilities");
-    // A user other than root has a capability of its own accord only when it is inherited and ambient.
-    const more = Number(child(process, "user").uid ?? 0) === 0 ? [] : ["inheritable", "ambient"];
     const kept = (set: unknown): readonly unknown[] => list(set).filter((name) => !names.includes(String(name)));
     for (const set of Object.keys(sets)) sets[set] = kept(sets[set]);
-    for (const set of ["bounding", "effective", "permitted", ...more]) sets[set] = [...list(sets[set]), ...added];
+    if (added.length === 0) return;
+    // A user other than root has a capability of its own accord only when it is inherited and ambient.
+    const root = !isObject(process.user) || Number(process.user.uid ?? 0) === 0;
+    for (const set of ["bounding", "effective", "permitted", ...(root ? [] : ["inheritable", "ambient"])]) {
+      sets[set] = [...list(sets[set]), ...added];
+    }
   };
 }
 
@@ -150,14 +163,14 @@ function limitOverride(setting: Setting): Override["apply"] {
 /** A whole number, with K, M or G for powers of 1024. */
 function amount(setting: Setting, text: string): number {
   const [, digits, unit = ""] = /^([0-9]{1,12})([KMG]?)$/.exec(text) ?? [];
-  if (digits === undefined) throw bad(setting, `${printable(text)} is not a whole number, with K, M or G behind it`);
-  return Number(digits) * 1024 ** " KMG".indexOf(unit || " ");
+  const number = Number(digits) * 1024 ** " KMG".indexOf(unit || " ");
+  if (Number.isSafeInteger(number)) return number;
+  throw bad(setting, `${printable(text)} is not a whole number, with K, M or G behind it, or too large`);
 }
 
 function single(setting: Setting): string {
   const [value = "", ...more] = setting.values;
   if (more.length > 0) throw bad(setting, "is given more than once");
-  if (/[\u0000-\u001f\u007f]/.test(value)) throw bad(setting, "holds a control character");
   return value;
 }
 
@@ -171,7 +184,10 @@ function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function bad({ path, section, key }: Pick<Setting, "path" | "section" | "key">, why: string): KeelsonError {
+function bad(
+  { path, section, key }: { readonly path: string; readonly section: string; readonly key: string },
+  why: string,
+): KeelsonError {
   return new KeelsonError("E_SETTINGS", `${path}: ${printable([section, key].filter(Boolean).join(" "))} ${why}`, {
     hint: "The README has the grammar of override files; mend the line or move the file away.",
   });

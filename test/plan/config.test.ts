@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { planConfig } from "../../src/plan/config.ts";
 import type { ConfigHost } from "../../src/plan/config-compat.ts";
+import { parseOverrides } from "../../src/plan/overrides.ts";
 
 const plainHost: ConfigHost = { selinux: false, apparmor: false, capabilities: ["CAP_KILL", "CAP_CHOWN"] };
 const request = { name: "/exports/config.json.template", writable: false, overrides: [] };
@@ -46,6 +47,27 @@ describe("config.json", () => {
     expect(plan({ ...minimal, root: { path: "rootfs" } }, plainHost, { writable: true }).config.root).toEqual({
       path: "rootfs",
     });
+  });
+
+  it("is checked again with what an administrator adds, and kept without it", () => {
+    const file = {
+      path: "/etc/keelson/x.d/a.conf",
+      sections: { capabilities: { add: "CAP_KILL CAP_NEW" }, mounts: { "/data": "/srv:ro,mode=755" } },
+    };
+    const { config, imageText, warnings, binds } = plan(minimal, plainHost, { overrides: parseOverrides([file]) });
+    const sets = ["bounding", "effective", "permitted"].map((set) => [set, ["CAP_KILL"]]);
+    expect(config).toEqual({
+      ociVersion: "1.0.2",
+      ...minimal,
+      process: { ...minimal.process, capabilities: Object.fromEntries(sets) },
+      mounts: [{ destination: "/data", type: "bind", source: "/srv", options: ["rbind", "ro"] }],
+    });
+    expect(JSON.parse(imageText)).toEqual({ ociVersion: "1.0.2", ...minimal });
+    expect(warnings).toEqual([
+      "mount /data: a bind mount takes no mode=755; left out",
+      "capabilities that this kernel does not know are left out: CAP_NEW",
+    ]);
+    expect(binds).toEqual([{ source: "/srv", destination: "/data" }]);
   });
 
   it("names the sources of bind mounts, however they are written", () => {
