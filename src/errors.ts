@@ -21,6 +21,7 @@ export const errorCodes = {
 
   E_SOURCE: { status: 1, meaning: "an image source (directory, archive) cannot be read or is not what it says" },
   E_REGISTRY: { status: 1, meaning: "a registry refused, failed, or answered something else than was asked" },
+  E_BLOCKED: { status: 1, meaning: "registries.conf blocks the registry" },
   E_AUTH: { status: 1, meaning: "a registry wants credentials, or refused the ones it was given" },
   E_DIGEST: { status: 1, meaning: "bytes do not match the digest or size that names them" },
   E_MANIFEST: { status: 1, meaning: "a manifest, index or image configuration breaks the image specification" },

@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline";
 import { printable } from "./errors.ts";
 
 /** Where a command speaks: answers to standard output, everything else to standard error. */
@@ -8,6 +9,11 @@ export interface Output {
   message(text: string): void;
   /** Something a person should look at. Said with --quiet too. */
   warn(text: string): void;
+  /**
+   * Asks for one of the choices by its number; its index. Undefined where nobody can be asked, because input or messages
+   * are not a terminal, or when the person gives no answer.
+   */
+  choose(question: string, choices: readonly string[], signal: AbortSignal): Promise<number | undefined>;
   /** Begins a piece of work of `total` bytes; several may be under way at once, and share the bar. */
   progress(label: string, total: number): Progress;
 }
@@ -78,11 +84,35 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
       if (!options.quiet) line(text);
     },
     warn: (text) => line(`warning: ${text}`),
+    choose: async (question, choices, signal) => {
+      if (process.stdin.isTTY !== true || err.isTTY !== true) return undefined;
+      [question, ...choices.map((choice, index) => `  ${index + 1}  ${choice}`)].forEach(line);
+      return askNumber(choices.length, err, signal);
+    },
     progress: (label, total) =>
       beginPiece(pieces, { label, total, done: 0 }, draw, (text) => {
         if (!options.quiet && options.progress) line(text);
       }),
   };
+}
+
+/** Reads lines until one is a number up to `limit`; that number less one, undefined at the end of the input. */
+async function askNumber(limit: number, err: Stream, signal: AbortSignal): Promise<number | undefined> {
+  const lines = createInterface({ input: process.stdin, terminal: false, signal });
+  const prompt = (): boolean => err.write(`number (1-${limit}): `);
+  try {
+    prompt();
+    for await (const text of lines) {
+      const number = /^\s*([0-9]{1,4})\s*$/.exec(text)?.[1];
+      if (number !== undefined && Number(number) >= 1 && Number(number) <= limit) return Number(number) - 1;
+      prompt();
+    }
+    signal.throwIfAborted();
+    return undefined;
+  } finally {
+    lines.close();
+    process.stdin.pause();
+  }
 }
 
 function beginPiece(pieces: Set<Piece>, piece: Piece, draw: () => void, say: (text: string) => void): Progress {

@@ -18,6 +18,8 @@ export interface Settings {
   readonly connections: number;
   /** Deployments of a container that are kept, the current one among them. */
   readonly keep: number;
+  /** The home directory of who runs keelson. */
+  readonly home: string;
   /** Certificates to trust beside the system's, as paths of PEM files. */
   readonly caFiles: readonly string[];
 }
@@ -45,7 +47,7 @@ export const environmentVariables = {
   REGISTRY_AUTH_FILE: "a file with registry credentials, asked first",
   DOCKER_CONFIG: "the directory of Docker's config.json",
   XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
-  HOME: "where .config/containers/auth.json and .docker/config.json are",
+  HOME: "where .config/containers and .docker/config.json are",
   SSL_CERT_FILE: "PEM certificates to trust beside the system's",
 } as const;
 
@@ -74,6 +76,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     stateDirectory: text("state_directory"),
     ...(runtime === "" ? {} : { runtime }),
     tlsVerify: text("tls_verify") === "true",
+    home: environment.HOME ?? "/root",
     authFiles: authFiles(text("auth_file"), environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),

@@ -10,11 +10,13 @@ import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
 import { watchUnit } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
+import type { Registries } from "./image/registries.ts";
 import type { Output } from "./output.ts";
 import type { HostFacts } from "./plan/facts.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
+import { readRegistries, writeChosenAlias } from "./source/registries-files.ts";
 import type { ImageSource } from "./source/source.ts";
 import { type StorePaths, storePaths } from "./store/store.ts";
 
@@ -38,6 +40,10 @@ export interface World {
   /** A directory outside the host's root for what is thrown away. */
   scratch(): string;
   source(reference: Reference, tlsVerify: boolean): ImageSource;
+  /** What registries.conf says, read once. */
+  registries(): Promise<Registries>;
+  /** Keeps what a person chose for a short name: `host/repository`. */
+  rememberAlias(name: string, repository: string): Promise<void>;
   templates(): DefaultTemplates;
   close(): Promise<void>;
 }
@@ -92,7 +98,14 @@ export function openWorld(options: WorldOptions): World {
   const rootPath = realRoot(options.root);
   const root = openRoot(rootPath);
   const settings = readSettings(root.prefix, process.env);
+  const chosen = root.path("/var/cache/containers/short-name-aliases.conf");
+  const own = join(settings.home, ".config", "containers");
   let systemd: Systemd | undefined;
+  let read: Promise<Registries> | undefined;
+  const registries = (): Promise<Registries> => {
+    read ??= readRegistries({ system: root.path("/etc/containers"), own, chosen });
+    return read;
+  };
   return {
     root,
     rootPath,
@@ -115,9 +128,12 @@ export function openWorld(options: WorldOptions): World {
         authFiles: settings.authFiles,
         cacheDirectory: tmpdir(),
         userAgent: `keelson/${options.version}`,
+        registries,
         ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
         signal: options.signal,
       }),
+    registries,
+    rememberAlias: (name, repository) => writeChosenAlias(chosen, name, repository),
     templates: () => readTemplates(join(options.home, "unit-templates")),
     close: async () => systemd?.close(),
   };

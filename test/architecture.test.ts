@@ -24,17 +24,19 @@ const parts: Readonly<Record<string, Part>> = {
   layer: { imports: ["image"], builtIns: pureBuiltIns },
   contract: { imports: ["image", "layer"], builtIns: pureBuiltIns },
   plan: { imports: ["image", "layer", "contract"], builtIns: pureBuiltIns },
-  source: { imports: ["image"] },
+  source: { imports: ["image", "toml"] },
   // It reads /exports out of an image's tree, in the contract's terms.
   store: { imports: ["image", "layer", "contract"] },
   ini: { imports: ["image"], builtIns: [] },
+  toml: { imports: [], builtIns: [] },
   host: { imports: ["image", "layer", "plan", "store", "ini"] },
   settings: { imports: ["ini"] },
-  output: { imports: [], builtIns: [] },
+  output: { imports: [], builtIns: ["readline"] },
   world: { imports: ["image", "layer", "contract", "plan", "source", "store", "host", "settings", "output"] },
-  "commands/pull": { imports: forCommands },
+  "commands/name": { imports: forCommands },
+  "commands/pull": { imports: [...forCommands, "commands/name"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
-  commands: { imports: [...forCommands, "commands/pull", "commands/propose"] },
+  commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose"] },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
 };
@@ -43,6 +45,7 @@ const parts: Readonly<Record<string, Part>> = {
 const packageHomes: Readonly<Record<string, string>> = {
   commander: "cli",
   ini: "ini",
+  "smol-toml": "toml",
   handlebars: "contract/handlebars",
   "dbus-next": "host/systemd-bus",
   tar: "source/tar-index",
@@ -58,9 +61,10 @@ const forbidden: readonly IForbiddenRuleType[] = [
   { name: "no cycles", from: {}, to: { circular: true } },
   { name: "known parts", from: { path: "^src/", pathNot: pathsOf(Object.keys(parts)) }, to: {} },
   ...Object.entries(parts).flatMap(([name, { imports, builtIns }]): readonly IForbiddenRuleType[] => {
-    const shared = name === "commands" ? { pathNot: pathsOf(["commands/pull", "commands/propose"]) } : {};
+    const shared =
+      name === "commands" ? { pathNot: pathsOf(["commands/pull", "commands/name", "commands/propose"]) } : {};
     const from = { path: pathsOf([name]), ...shared };
-    // A command is one file; among themselves they share only what pulls and what proposes.
+    // A command is one file; among themselves they share only what pulls, what names and what proposes.
     const within = name.startsWith("commands") ? [] : [name];
     const own = pathsOf([...within, "errors", ...imports]);
     const core = { dependencyTypes: ["core" as const], pathNot: `^(?:${(builtIns ?? []).join("|")})$` };

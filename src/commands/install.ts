@@ -13,6 +13,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { nameImage } from "./name.ts";
 import { announce, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
 
@@ -32,7 +33,9 @@ interface Proposal {
  * Installs an image as a service: pulled, rendered, checked, put in place, enabled; started only when that is asked for.
  * An image labelled `atomic.run=once` is run instead, and gone afterwards. The exit status.
  */
-export async function install(world: World, request: InstallRequest): Promise<number> {
+export async function install(world: World, given: InstallRequest): Promise<number> {
+  const { image, remember } = await nameImage(world, given);
+  const request = { ...given, image };
   const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
   parseSet(request.set);
   if (request.dryRun) return preview(world, request, name);
@@ -48,6 +51,7 @@ export async function install(world: World, request: InstallRequest): Promise<nu
       image.stage?.discard();
     }
   });
+  await remember();
   if ("path" in done) return runOnce(done, world.systemd);
   const { deployment, plan } = done;
   const started = starts(world, request) && deployment.service !== undefined;

@@ -14,12 +14,9 @@ import { readDocuments, readImages, readReference, readStoredDocument, type Stor
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, type World } from "../world.ts";
+import { type NameRequest, nameImage } from "./name.ts";
 
-export interface PullRequest {
-  readonly image: string;
-  readonly platform?: string | undefined;
-  readonly tlsVerify: boolean;
-}
+export type PullRequest = NameRequest;
 
 /** An image at hand: in the store already, or staged for it. */
 export interface ImageAtHand {
@@ -37,13 +34,15 @@ export interface ImageAtHand {
 
 /** Brings an image into the store and keeps it there; only what the store lacks is fetched. */
 export async function pull(world: World, request: PullRequest): Promise<void> {
+  const named = await nameImage(world, request);
   await asWriter(world, "pull", async () => {
-    const { stage, image, publish } = await fetchImage(world, request, { kept: true });
+    const { stage, image, publish } = await fetchImage(world, { ...request, image: named.image }, { kept: true });
     try {
       publish();
     } finally {
       stage?.discard();
     }
+    await named.remember();
     const { reference, digest, id } = image;
     world.output.answer({ reference, digest, id }, [`${reference} ${digest}`]);
   });

@@ -17,6 +17,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { nameImage } from "./name.ts";
 import { announce, propose, readContent } from "./propose.ts";
 import { type ImageAtHand, platformOf, seekImage, stageImage, storedImage } from "./pull.ts";
 
@@ -88,16 +89,14 @@ export async function update(world: World, request: UpdateRequest): Promise<numb
 
 function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
   if (all ? name === undefined && rebase === undefined && set.length + unset.length === 0 : name !== undefined) return;
-  throw new KeelsonError(
-    "E_USAGE",
-    "update takes the name of a container, or --all without a name, --rebase, --set and --unset",
-    {
-      hint: "keelson list shows the names.",
-    },
-  );
+  const message = "update takes the name of a container, or --all without a name, --rebase, --set and --unset";
+  throw new KeelsonError("E_USAGE", message, { hint: "keelson list shows the names." });
 }
 
-async function updateOne(world: World, request: UpdateRequest, name: string): Promise<Answered> {
+async function updateOne(world: World, given: UpdateRequest, name: string): Promise<Answered> {
+  const { rebase, tlsVerify } = given;
+  const named = rebase === undefined ? undefined : await nameImage(world, { image: rebase, tlsVerify });
+  const request = { ...given, rebase: named?.image };
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
     const wanted = await wantedOf(world, request, name);
@@ -112,6 +111,7 @@ async function updateOne(world: World, request: UpdateRequest, name: string): Pr
       image.stage?.discard();
     }
   });
+  await named?.remember();
   if (done === undefined) return upToDate(name);
   for (const path of done.plan.kept)
     world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);

@@ -20,6 +20,14 @@ export interface FileReference {
   readonly tag?: string;
 }
 
+/** A name without its registry, which registries.conf may complete. */
+export interface ShortName {
+  readonly kind: "short";
+  readonly repository: string;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 const repositoryPattern = new RegExp(`^${component}(?:/${component})*$`);
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
@@ -32,6 +40,13 @@ const hostPattern =
  * Grammar of names and tags: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 export function parseReference(text: string): Reference {
+  const name = parseName(text);
+  if (name.kind === "short") throw unqualified(text);
+  return name;
+}
+
+/** Like parseReference, but `REPOSITORY[:TAG|@DIGEST]` without a host is a short name instead of an error. */
+export function parseName(text: string): Reference | ShortName {
   if (/[\s\x00-\x1f\x7f]/.test(text)) throw malformed(text, "it contains white space or a control character");
   const transport = /^(oci|oci-archive|docker-archive):(.*)$/.exec(text);
   if (transport) return parseFileReference(transport[1] as FileReference["kind"], transport[2] ?? "", text);
@@ -39,7 +54,17 @@ export function parseReference(text: string): Reference {
   if (unknown && !text.startsWith("docker://")) {
     throw malformed(text, `the transport ${unknown[1]}: is not one of docker://, oci:, oci-archive:, docker-archive:`);
   }
-  return parseRegistryReference(text.replace(/^docker:\/\//, ""), text);
+  const name = text.replace(/^docker:\/\//, "");
+  if (isQualified(name)) return parseRegistryReference(name, text);
+  if (name !== text) throw unqualified(text);
+  return { kind: "short", ...parseVersioned(name, text, () => unqualified(text)) };
+}
+
+/** Whether the first part is a host. */
+function isQualified(name: string): boolean {
+  const slash = name.indexOf("/");
+  const first = name.slice(0, Math.max(slash, 0));
+  return slash > 0 && (/[.:]/.test(first) || first === "localhost" || first.startsWith("["));
 }
 
 /** The inverse of parseReference, in the form that needs no default. */
@@ -83,21 +108,20 @@ function parseFileReference(kind: FileReference["kind"], rest: string, text: str
 
 function parseRegistryReference(name: string, text: string): RegistryReference {
   const slash = name.indexOf("/");
-  const first = slash < 0 ? name : name.slice(0, slash);
-  const qualified = slash > 0 && (/[.:]/.test(first) || first === "localhost" || first.startsWith("["));
-  if (!qualified) {
-    throw new KeelsonError("E_REFERENCE", `${printable(text)} does not say which registry it comes from`, {
-      hint: "Write the registry's host first, HOST/REPOSITORY:TAG, or name a file with oci:, oci-archive: or docker-archive:.",
-    });
-  }
-  if (!hostPattern.test(first)) throw malformed(text, `${first} is not a registry host`);
-  const { repository, tag, digest } = splitName(name.slice(slash + 1), text);
+  const host = name.slice(0, slash);
+  if (!hostPattern.test(host)) throw malformed(text, `${host} is not a registry host`);
+  return { kind: "registry", host, ...parseVersioned(name.slice(slash + 1), text, (why) => malformed(text, why)) };
+}
+
+/** `REPOSITORY[:TAG|@DIGEST]`; `refused` makes the error for what is not. */
+function parseVersioned(name: string, text: string, refused: (why: string) => KeelsonError): Omit<ShortName, "kind"> {
+  const { repository, tag, digest } = splitName(name, text);
   if (!repositoryPattern.test(repository) || repository.length > 255) {
-    throw malformed(text, "a repository is lower-case letters, digits and separators . _ - between slashes");
+    throw refused("a repository is lower-case letters, digits and separators . _ - between slashes");
   }
-  if (digest !== undefined) return { kind: "registry", host: first, repository, digest };
-  if (tag !== undefined && !tagPattern.test(tag)) throw malformed(text, "a tag is up to 128 of A-Z a-z 0-9 _ . -");
-  return { kind: "registry", host: first, repository, tag: tag ?? "latest" };
+  if (digest !== undefined) return { repository, digest };
+  if (tag !== undefined && !tagPattern.test(tag)) throw refused("a tag is up to 128 of A-Z a-z 0-9 _ . -");
+  return { repository, tag: tag ?? "latest" };
 }
 
 function splitName(name: string, text: string): { repository: string; tag?: string; digest?: Digest } {
@@ -111,6 +135,13 @@ function splitName(name: string, text: string): { repository: string; tag?: stri
   const colon = name.lastIndexOf(":");
   if (colon < 0) return { repository: name };
   return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
+}
+
+/** E_REFERENCE for a name without a registry that nothing completes. */
+export function unqualified(text: string): KeelsonError {
+  return new KeelsonError("E_REFERENCE", `${printable(text)} does not say which registry it comes from`, {
+    hint: "Write the registry's host first, HOST/REPOSITORY:TAG, or name a file with oci:, oci-archive: or docker-archive:.",
+  });
 }
 
 function malformed(text: string, why: string): KeelsonError {

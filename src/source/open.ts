@@ -2,15 +2,15 @@ import type { Reference } from "../image/reference.ts";
 import { openDockerArchive, openOciArchive } from "./archive.ts";
 import { openDirectory } from "./directory.ts";
 import { openLayout } from "./layout.ts";
+import { openMirrored } from "./mirrors.ts";
 import type { SourceOptions } from "./options.ts";
-import { openRegistry } from "./registry.ts";
 import type { ImageSource } from "./source.ts";
 
 /** The place that `reference` names. Nothing is contacted or opened before the source's first use. */
 export function openSource(reference: Reference, options: SourceOptions): ImageSource {
   switch (reference.kind) {
     case "registry":
-      return openRegistry(reference, options);
+      return openMirrored(reference, options);
     case "oci":
       return openLayout(reference, async () => openDirectory(reference.path));
     case "oci-archive":

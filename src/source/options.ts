@@ -1,3 +1,5 @@
+import type { Registries } from "../image/registries.ts";
+
 /** How sources behave, whatever reference they are opened for. */
 export interface SourceOptions {
   /** False: a registry's certificate is not checked, and plain HTTP is used where HTTPS does not answer. */
@@ -9,6 +11,8 @@ export interface SourceOptions {
   readonly userAgent: string;
   /** PEM certificates trusted besides those of Node and of the system. */
   readonly ca?: readonly string[] | undefined;
+  /** What registries.conf says; absent where there is none. */
+  readonly registries?: (() => Promise<Registries>) | undefined;
   /** Ends every request and stream with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   readonly timing?: Timing | undefined;
