@@ -20,6 +20,8 @@ export interface Settings {
   readonly keep: number;
   /** The home directory of who runs keelson. */
   readonly home: string;
+  /** What HTTP_PROXY and its like say; the URLs may hold passwords. */
+  readonly proxies: { readonly http?: string; readonly https?: string; readonly except: string };
   /** Certificates to trust beside the system's, as paths of PEM files. */
   readonly caFiles: readonly string[];
 }
@@ -49,6 +51,9 @@ export const environmentVariables = {
   XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
   HOME: "where .config/containers and .docker/config.json are",
   SSL_CERT_FILE: "PEM certificates to trust beside the system's",
+  HTTPS_PROXY: "the proxy for HTTPS, http://[USER:PASSWORD@]HOST[:PORT]; also https_proxy",
+  HTTP_PROXY: "the same for plain HTTP; also http_proxy",
+  NO_PROXY: "hosts, domains, addresses and networks that are spoken to directly, with commas between; also no_proxy",
 } as const;
 
 type Key = keyof typeof settingKeys;
@@ -76,6 +81,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     stateDirectory: text("state_directory"),
     ...(runtime === "" ? {} : { runtime }),
     tlsVerify: text("tls_verify") === "true",
+    proxies: proxiesOf(environment),
     home: environment.HOME ?? "/root",
     authFiles: authFiles(text("auth_file"), environment),
     layerSize: count("layer_size"),
@@ -100,6 +106,31 @@ function authFiles(configured: string, environment: NodeJS.ProcessEnv): readonly
     join(DOCKER_CONFIG, "config.json"),
   ];
   return places.filter((place) => place !== "");
+}
+
+/** As in Go, the name in capitals goes before the other one. */
+function proxiesOf(environment: NodeJS.ProcessEnv): Settings["proxies"] {
+  const valueOf = (name: string): string => environment[name] || environment[name.toLowerCase()] || "";
+  const http = proxyUrl("HTTP_PROXY", valueOf("HTTP_PROXY"));
+  const https = proxyUrl("HTTPS_PROXY", valueOf("HTTPS_PROXY"));
+  return { ...(http && { http }), ...(https && { https }), except: valueOf("NO_PROXY") };
+}
+
+/** The value is not repeated in the error: it may hold a password. */
+function proxyUrl(name: string, value: string): string | undefined {
+  if (value === "") return undefined;
+  const url = URL.parse(value.includes("://") ? value : `http://${value}`);
+  if (
+    url !== null &&
+    /^https?:$/.test(url.protocol) &&
+    url.hostname !== "" &&
+    !/%(?![0-9a-f]{2})/i.test(url.password + url.username)
+  ) {
+    return url.href;
+  }
+  throw new KeelsonError("E_SETTINGS", `${name} is not the URL of an HTTP proxy`, {
+    hint: "Write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with % escapes where a password needs them.",
+  });
 }
 
 function bad(path: string, key: string, why: string): KeelsonError {

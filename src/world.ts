@@ -129,6 +129,8 @@ export function openWorld(options: WorldOptions): World {
         cacheDirectory: tmpdir(),
         userAgent: `keelson/${options.version}`,
         registries,
+        certificates: [join(own, "certs.d"), root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
+        proxies: settings.proxies,
         ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
         signal: options.signal,
       }),

@@ -46,6 +46,24 @@ describe("keelson.conf", () => {
     expect(() => settingsOf(text)).toThrow(expect.objectContaining({ code: "E_SETTINGS" }));
   });
 
+  it("takes proxies from the environment, the names in capitals first", () => {
+    const environment = { HTTPS_PROXY: "proxy.example:3128", https_proxy: "http://other", http_proxy: "http://a:b@c" };
+    expect(settingsOf("", { ...environment, no_proxy: "a, b" }).proxies).toEqual({
+      https: "http://proxy.example:3128/",
+      http: "http://a:b@c/",
+      except: "a, b",
+    });
+  });
+
+  it.each(["socks5://secret@host", "http://", "http://u:secret%@host", "http://secret host"])(
+    "refuses the proxy %s and does not repeat it",
+    (value) => {
+      expect(() => settingsOf("", { HTTP_PROXY: value })).toThrow(
+        expect.objectContaining({ code: "E_SETTINGS", message: expect.not.stringContaining("secret") }),
+      );
+    },
+  );
+
   it("looks for credentials in the places of containers-auth.json(5), the environment's first", () => {
     expect(
       settingsOf("auth_file = /etc/keelson/auth.json\n", {

@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as tls from "node:tls";
 import { errnoOf } from "../errors.ts";
+import { openAgents } from "./agents.ts";
 import { type SourceOptions, standardTiming, type Timing } from "./options.ts";
 import { redirectTarget, tooManyRedirects } from "./redirect.ts";
 
@@ -40,34 +41,29 @@ export interface Http {
   close(): void;
 }
 
-export function openHttp(options: SourceOptions): Http {
+/** `host` is the registry's, as certs.d calls it. */
+export function openHttp(host: string, options: SourceOptions): Http {
   const timing = options.timing ?? standardTiming;
-  const plain = new http.Agent({ keepAlive: true });
-  let secure = secureAgent(options, false);
+  const agents = openAgents(host, options);
   let systemTrusted = false;
   const answered = new Set<string>();
   const exchange = async (url: URL, headers: http.OutgoingHttpHeaders): Promise<http.IncomingMessage> => {
-    const agent = url.protocol === "https:" ? secure : plain;
+    const withSystem = systemTrusted;
     try {
-      const response = await send(url, { agent, headers, signal: options.signal }, timing);
+      const response = await send(url, { agent: agents.of(url, withSystem), headers, signal: options.signal }, timing);
       answered.add(url.origin);
       return response;
     } catch (error) {
-      if (systemTrusted || !unknownIssuer.has(errnoOf(error) ?? "")) throw error;
+      if (withSystem || !unknownIssuer.has(errnoOf(error) ?? "")) throw error;
     }
     // The system's own certificates take a tenth of a second to read, so they are asked last.
     systemTrusted = true;
-    secure.destroy();
-    secure = secureAgent(options, true);
     return exchange(url, headers);
   };
   return {
     get: (request) => follow(request, options.userAgent, timing, exchange),
     hasAnswered: (url) => answered.has(url.origin),
-    close: () => {
-      plain.destroy();
-      secure.destroy();
-    },
+    close: () => agents.close(),
   };
 }
 
@@ -118,7 +114,8 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.
       allow(timing.connect, "no connection");
       request.once("socket", (socket) => {
         const connected = (): void => allow(timing.headers, "no answer");
-        if (request.reusedSocket) connected();
+        // One that went through a proxy is handed over when it stands.
+        if (request.reusedSocket || !socket.connecting) connected();
         else socket.once(socket instanceof tls.TLSSocket ? "secureConnect" : "connect", connected);
       });
       request.once("response", resolve).on("error", reject).end();
@@ -157,16 +154,4 @@ function discard(message: http.IncomingMessage): void {
 
 function timeout(what: string): Error {
   return Object.assign(new Error(what), { code: "ETIMEDOUT" });
-}
-
-function secureAgent(options: SourceOptions, withSystem: boolean): https.Agent {
-  const own = options.ca ?? [];
-  const ca = [...tls.getCACertificates("default"), ...(withSystem ? tls.getCACertificates("system") : []), ...own];
-  // One context for all connections: reading the certificates anew for each would cost more than the connection.
-  const secureContext = withSystem || own.length > 0 ? tls.createSecureContext({ ca: [...new Set(ca)] }) : undefined;
-  return new https.Agent({
-    keepAlive: true,
-    rejectUnauthorized: options.tlsVerify,
-    ...(secureContext && { secureContext }),
-  });
 }

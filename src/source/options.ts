@@ -1,4 +1,5 @@
 import type { Registries } from "../image/registries.ts";
+import type { Proxies } from "./proxy.ts";
 
 /** How sources behave, whatever reference they are opened for. */
 export interface SourceOptions {
@@ -11,6 +12,9 @@ export interface SourceOptions {
   readonly userAgent: string;
   /** PEM certificates trusted besides those of Node and of the system. */
   readonly ca?: readonly string[] | undefined;
+  /** Directories with one of `HOST[:PORT]` for each registry: see readCertificates. */
+  readonly certificates?: readonly string[] | undefined;
+  readonly proxies?: Proxies | undefined;
   /** What registries.conf says; absent where there is none. */
   readonly registries?: (() => Promise<Registries>) | undefined;
   /** Ends every request and stream with the signal's reason. */

@@ -43,7 +43,9 @@ export async function answerFailure(
 /** E_REGISTRY for a request that got no answer. */
 export function connectionFailure(error: unknown, named: Named): KeelsonError {
   const errno = errnoOf(error) ?? "";
-  const why = printable(error instanceof Error ? error.message || errno : String(error));
+  const said = error instanceof Error ? error.message || errno : String(error);
+  // Node adds advice on how it is to be called.
+  const why = printable(said.replace(/; if the root CA .*$/, ""));
   return new KeelsonError("E_REGISTRY", `${named.host}, repository ${named.repository}: ${why}`, {
     hint: connectionHint(errno),
     cause: error,
@@ -85,6 +87,8 @@ function hintFor(status: number): string {
 function connectionHint(errno: string): string {
   if (errno === "ENOTFOUND" || errno === "EAI_AGAIN")
     return "Check the registry's host name and this machine's name service.";
+  if (errno === "ERR_PROXY_TUNNEL")
+    return "Check the proxy that HTTPS_PROXY names, and whether the host belongs into NO_PROXY.";
   if (errno === "EPROTO" || errno.startsWith("ERR_SSL")) {
     return "If the registry speaks plain HTTP only, allow that with --tls-verify=false.";
   }

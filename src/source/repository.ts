@@ -23,7 +23,7 @@ export interface Repository {
 
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md; nothing is sent before the first get. */
 export function openRepository(named: Named, options: SourceOptions): Repository {
-  const http = openHttp(options);
+  const http = openHttp(named.host, options);
   let found: URL | undefined;
   let finding: Promise<URL> | undefined;
   const auth = openAuth(named, () => found ?? secureOrigin(named), http, options);

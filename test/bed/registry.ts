@@ -12,6 +12,8 @@ export interface TestRegistry {
   readonly host: string;
   /** With TLS: the certificate authority, PEM. */
   readonly ca?: string;
+  /** With client certificates: one, with its key, PEM. */
+  readonly client?: { readonly cert: string; readonly key: string };
   /** Where the registry keeps blobs, for tests that damage them. */
   readonly storage: string;
   /** Ends the process and removes its files. */
@@ -20,6 +22,8 @@ export interface TestRegistry {
 
 export interface TestRegistryOptions {
   readonly tls?: boolean;
+  /** With TLS: only who shows a certificate of the authority is spoken to. */
+  readonly clientCertificates?: boolean;
   /** Basic authentication: the only user that may do anything. */
   readonly user?: { readonly name: string; readonly password: string };
 }
@@ -28,7 +32,7 @@ export interface TestRegistryOptions {
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const directory = await mkdtemp(join(tmpdir(), "keelson-registry-"));
   const storage = join(directory, "storage");
-  const ca = options.tls ? await writeCertificate(directory) : undefined;
+  const certificates = options.tls ? await writeCertificates(directory) : undefined;
   if (options.user) {
     const { name, password } = options.user;
     await writeFile(join(directory, "htpasswd"), await run("htpasswd", "-Bbn", name, password));
@@ -45,7 +49,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   try {
     const host = `127.0.0.1:${await listeningPort(server)}`;
     await answers(host);
-    return { host, storage, stop, ...(ca !== undefined && { ca }) };
+    return { host, storage, stop, ...certificates };
   } catch (error) {
     await stop();
     throw error;
@@ -54,7 +58,8 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
 
 /** YAML is a superset of JSON, so the registry reads this as its configuration. */
 function configuration(directory: string, storage: string, options: TestRegistryOptions): object {
-  const tls = options.tls && { certificate: join(directory, "leaf.pem"), key: join(directory, "leaf.key") };
+  const clients = options.clientCertificates && { clientcas: [join(directory, "ca.pem")] };
+  const tls = options.tls && { certificate: join(directory, "leaf.pem"), key: join(directory, "leaf.key"), ...clients };
   return {
     version: "0.1",
     log: { level: "info" },
@@ -86,16 +91,23 @@ async function answers(host: string): Promise<void> {
   socket.destroy();
 }
 
-/** A certificate authority of its own and a certificate by it for the loopback. Gives the authority's PEM. */
-async function writeCertificate(directory: string): Promise<string> {
+/** A certificate authority of its own, and certificates by it for the loopback and for a client. */
+async function writeCertificates(directory: string): Promise<Required<Pick<TestRegistry, "ca" | "client">>> {
   const file = (name: string): string => join(directory, name);
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const authority = ["-subj", "/CN=keelson test authority", "-keyout", file("ca.key"), "-out", file("ca.pem")];
   await run("openssl", "req", "-x509", ...key, ...authority, "-days", "2");
   const leaf = ["-subj", "/CN=localhost", "-keyout", file("leaf.key"), "-out", file("leaf.csr")];
   await run("openssl", "req", "-new", ...key, ...leaf);
-  await writeFile(file("extensions"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+  await writeFile(file("extensions"), "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.example\n");
   const by = ["-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-CAcreateserial", "-extfile", file("extensions")];
   await run("openssl", "x509", "-req", "-in", file("leaf.csr"), ...by, "-out", file("leaf.pem"), "-days", "2");
-  return readFile(file("ca.pem"), "utf8");
+  const client = ["-subj", "/CN=keelson test client", "-keyout", file("client.key"), "-out", file("client.csr")];
+  await run("openssl", "req", "-new", ...key, ...client);
+  const signed = ["-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-CAcreateserial", "-days", "2"];
+  await run("openssl", "x509", "-req", "-in", file("client.csr"), ...signed, "-out", file("client.pem"));
+  const [ca, cert, clientKey] = await Promise.all(
+    ["ca.pem", "client.pem", "client.key"].map((name) => readFile(file(name), "utf8")),
+  );
+  return { ca: ca ?? "", client: { cert: cert ?? "", key: clientKey ?? "" } };
 }

@@ -1,0 +1,66 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import * as tls from "node:tls";
+import { type HostCertificates, readCertificates } from "./certificates.ts";
+import type { SourceOptions } from "./options.ts";
+import { proxyFor } from "./proxy.ts";
+
+/** The kept connections of one registry: to itself, its token server, its storage. */
+export interface Agents {
+  /** `withSystem`: the system's certificates are trusted too. Throws E_SETTINGS for files in certs.d that cannot be used. */
+  of(url: URL, withSystem: boolean): http.Agent;
+  close(): void;
+}
+
+/**
+ * Connections by origin: a client certificate is shown to the host alone that certs.d has it for, while the authorities
+ * of the registry at `host` are also trusted for where it sends to. Node's own agents speak to proxies.
+ */
+export function openAgents(host: string, options: SourceOptions): Agents {
+  const agents = new Map<string, http.Agent>();
+  const find = (hosts: readonly string[]): HostCertificates => readCertificates(options.certificates ?? [], hosts);
+  let own: HostCertificates | undefined;
+  const make = (url: URL, withSystem: boolean): http.Agent => {
+    const proxy = options.proxies && proxyFor(url, options.proxies);
+    const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+    if (url.protocol === "http:") return new http.Agent({ keepAlive: true, ...proxied });
+    own ??= find([host]);
+    const secureContext = contextFor(own, find(spellings(url)), withSystem, options.ca ?? []);
+    return new https.Agent({
+      keepAlive: true,
+      rejectUnauthorized: options.tlsVerify,
+      ...proxied,
+      ...(secureContext && { secureContext }),
+    });
+  };
+  return {
+    of: (url, withSystem) => {
+      const key = `${url.origin} ${withSystem}`;
+      const agent = agents.get(key) ?? make(url, withSystem);
+      agents.set(key, agent);
+      return agent;
+    },
+    close: () => {
+      for (const agent of agents.values()) agent.destroy();
+    },
+  };
+}
+
+/** One context for all connections: reading the certificates anew for each would cost more than the connection. */
+function contextFor(
+  registry: HostCertificates,
+  host: HostCertificates,
+  withSystem: boolean,
+  given: readonly string[],
+): tls.SecureContext | undefined {
+  const more = [...given, ...registry.ca, ...host.ca];
+  if (!withSystem && more.length === 0 && host.cert.length === 0) return undefined;
+  const ca = [...tls.getCACertificates("default"), ...(withSystem ? tls.getCACertificates("system") : []), ...more];
+  return tls.createSecureContext({ ca: [...new Set(ca)], cert: [...host.cert], key: [...host.key] });
+}
+
+/** What the host of a URL may be called in certs.d. */
+function spellings(url: URL): readonly string[] {
+  const hub = url.hostname === "registry-1.docker.io" ? ["docker.io"] : [];
+  return [url.host, ...(url.port === "" ? [`${url.hostname}:443`] : []), ...hub];
+}
