@@ -110,10 +110,10 @@ function authFiles(configured: string, environment: NodeJS.ProcessEnv): readonly
 
 /** As in Go, the name in capitals goes before the other one. */
 function proxiesOf(environment: NodeJS.ProcessEnv): Settings["proxies"] {
-  const valueOf = (name: string): string => environment[name] || environment[name.toLowerCase()] || "";
-  const http = proxyUrl("HTTP_PROXY", valueOf("HTTP_PROXY"));
-  const https = proxyUrl("HTTPS_PROXY", valueOf("HTTPS_PROXY"));
-  return { ...(http && { http }), ...(https && { https }), except: valueOf("NO_PROXY") };
+  const read = (name: string): string => environment[name] || environment[name.toLowerCase()] || "";
+  const http = proxyUrl("HTTP_PROXY", read("HTTP_PROXY"));
+  const https = proxyUrl("HTTPS_PROXY", read("HTTPS_PROXY"));
+  return { ...(http && { http }), ...(https && { https }), except: read("NO_PROXY") };
 }
 
 /** The value is not repeated in the error: it may hold a password. */
