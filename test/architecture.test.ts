@@ -36,6 +36,8 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/name": { imports: forCommands },
   "commands/pull": { imports: [...forCommands, "commands/name"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
+  // One command of several files.
+  "commands/repair": { imports: [...forCommands, "commands/pull", "commands/name"] },
   commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose"] },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
@@ -62,10 +64,12 @@ const forbidden: readonly IForbiddenRuleType[] = [
   { name: "known parts", from: { path: "^src/", pathNot: pathsOf(Object.keys(parts)) }, to: {} },
   ...Object.entries(parts).flatMap(([name, { imports, builtIns }]): readonly IForbiddenRuleType[] => {
     const shared =
-      name === "commands" ? { pathNot: pathsOf(["commands/pull", "commands/name", "commands/propose"]) } : {};
+      name === "commands"
+        ? { pathNot: pathsOf(["commands/pull", "commands/name", "commands/propose", "commands/repair"]) }
+        : {};
     const from = { path: pathsOf([name]), ...shared };
     // A command is one file; among themselves they share only what pulls, what names and what proposes.
-    const within = name.startsWith("commands") ? [] : [name];
+    const within = name === "commands" ? [] : [name];
     const own = pathsOf([...within, "errors", ...imports]);
     const core = { dependencyTypes: ["core" as const], pathNot: `^(?:${(builtIns ?? []).join("|")})$` };
     return [

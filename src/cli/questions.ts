@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Act } from "./command.ts";
+import { type Act, tlsVerify } from "./command.ts";
 
 /** The commands that say what is there, and keep it in order. */
 export function addQuestions(program: Command, act: Act): void {
@@ -31,15 +31,7 @@ export function addQuestions(program: Command, act: Act): void {
         return status(world);
       }),
     );
-  program
-    .command("verify [name]")
-    .description("read again every byte that was installed, and name what is not as it was")
-    .action(
-      act(async (world, name: string | undefined) => {
-        const { verify } = await import("../commands/verify.ts");
-        return verify(world, name);
-      }),
-    );
+  addVerify(program, act);
   program
     .command("recover")
     .description("finish or take back a change that a crash left half done")
@@ -48,6 +40,26 @@ export function addQuestions(program: Command, act: Act): void {
         const { recover } = await import("../commands/recover.ts");
         await recover(world);
       }),
+    );
+}
+
+function addVerify(program: Command, act: Act): void {
+  program
+    .command("verify [name]")
+    .description("read again every byte that was installed, and name what is not as it was")
+    .option("--repair", "put right what is not as it was", false)
+    .addOption(tlsVerify())
+    .action(
+      act(
+        async (world, name: string | undefined, options: { readonly repair: boolean; readonly tlsVerify: boolean }) => {
+          if (!options.repair) {
+            const { verify } = await import("../commands/verify.ts");
+            return verify(world, name);
+          }
+          const { repair } = await import("../commands/repair.ts");
+          return repair(world, { name, tlsVerify: options.tlsVerify });
+        },
+      ),
     );
 }
 

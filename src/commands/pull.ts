@@ -130,7 +130,7 @@ export function platformOf(text: string | undefined): Platform {
 /** Fetches the layers that the store lacks, several at once; one that fails stops the others. */
 async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<Fetch> {
   const { layers } = offered.manifest;
-  const { connections, layerSize } = world.settings;
+  const { connections } = world.settings;
   const fetched: Descriptor[] = [];
   world.output.message(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
@@ -143,19 +143,39 @@ async function addLayers(world: World, source: ImageSource, offered: SourceImage
       world.output.message(`${label}: already here`);
       return stage.addLayer(diffId);
     }
-    const progress = world.output.progress(label, layer.size);
+    await readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
     fetched.push(layer);
-    const watched = counted(source, progress.advance, stop);
-    try {
-      await stage.addLayer(diffId, openLayer(watched, layer, diffId, layerSize));
-    } catch (error) {
-      progress.abandon();
-      throw error;
-    }
-    progress.finish();
   });
   const bytes = fetched.reduce((total, { size }) => total + size, 0);
   return { bytes, layers: fetched.length, ofLayers: layers.length };
+}
+
+/** A layer to be read, and how it is called while it is. */
+export interface LayerRequest {
+  readonly layer: Descriptor;
+  readonly diffId: Digest;
+  readonly label: string;
+  /** Aborted when it is not wanted any more. */
+  readonly stop: AbortSignal;
+}
+
+/** Hands a layer's tar to `unpack`, checked on its way, and shows how far it is. */
+export async function readLayer<T>(
+  world: World,
+  source: ImageSource,
+  { layer, diffId, label, stop }: LayerRequest,
+  unpack: (tar: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
+  const progress = world.output.progress(label, layer.size);
+  const watched = counted(source, progress.advance, stop);
+  try {
+    const result = await unpack(openLayer(watched, layer, diffId, world.settings.layerSize));
+    progress.finish();
+    return result;
+  } catch (error) {
+    progress.abandon();
+    throw error;
+  }
 }
 
 /** The source, telling how many bytes of its blobs have passed, until it is stopped. */

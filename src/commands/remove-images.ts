@@ -37,7 +37,7 @@ function imagesCalled(all: readonly StoredImage[], name: string): readonly Store
 function checkUnused(world: World, image: StoredImage): void {
   const { deployments } = world.paths;
   const called = image.reference ?? image.digest;
-  const holders = readHolders(deployments).filter(({ digest }) => digest === image.digest);
+  const holders = readHolders(deployments).filter(({ deployment }) => deployment.image.digest === image.digest);
   if (holders.length > 0) {
     const all = holders.map(({ name, number }) => `generation ${number} of ${name}`).join(", ");
     throw new KeelsonError("E_IN_USE", `${called} is needed by ${all}`, {

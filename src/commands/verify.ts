@@ -2,7 +2,7 @@ import { statuses } from "../errors.ts";
 import { checkAll, checkContainer, openTrees } from "../host/check.ts";
 import { readContainers, readCurrent } from "../host/deployments.ts";
 import { describeDrift, driftLine } from "../host/drift.ts";
-import { dropIns } from "../host/unit-origin.ts";
+import { dropInsOf } from "../host/unit-origin.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { compareContent, openObjectNames } from "../store/verify.ts";
 import { transactionHost, type World } from "../world.ts";
@@ -18,9 +18,7 @@ export async function verify(world: World, name: string | undefined): Promise<nu
   const places = { ...transactionHost(world), paths, trees: openTrees(paths), compare: compareContent(nameObject) };
   const drifts = name === undefined ? checkAll(places, nameObject) : checkContainer(name, places);
   const rows = drifts.map(describeDrift);
-  const additions = deployments.flatMap(({ name: container, service }) =>
-    service === undefined ? [] : dropIns(rootPath, service.unit).map((path) => ({ container, path })),
-  );
+  const additions = dropInsOf(rootPath, deployments);
   const lines = rows.length > 0 ? rows.map(driftLine) : [`${deployments.length} containers as they were installed`];
   world.output.answer({ clean: rows.length === 0, findings: rows, dropIns: additions }, [
     ...lines,

@@ -4,13 +4,13 @@ import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { type ImageIdentity, readImages } from "../store/images.ts";
+import { type ImageIdentity, indexPath, readImages } from "../store/images.ts";
 import { readTree, type StorePaths } from "../store/store.ts";
 import type { Compare, Finding, NameObject } from "../store/verify.ts";
 import { type StoreFinding, verifyLists, verifyStore } from "../store/verify-store.ts";
 import { readContainers } from "./deployments.ts";
 import type { Drift } from "./drift.ts";
-import { readGenerations } from "./generations.ts";
+import { readGenerations, readHolders } from "./generations.ts";
 import { type DeploymentPlaces, verifyFiles, verifyRootfs } from "./verify.ts";
 
 /** What a check reads, and how it compares the entries of a tree. */
@@ -43,7 +43,7 @@ export function checkDeployment(deployment: Deployment, current: boolean, places
   const files = verifyFiles(deployment, current, places);
   return [
     ...entries.map((finding): Drift => ({ kind: "tree", container, generation, finding })),
-    ...files.map((finding): Drift => ({ kind: "file", container, generation, finding })),
+    ...files.map((finding): Drift => ({ kind: "file", container, generation, deployment, finding })),
     ...(tree === undefined ? ofStore(verifyLists(places.paths, image)) : []),
   ];
 }
@@ -64,21 +64,29 @@ export function checkContainer(name: string, places: CheckPlaces): readonly Drif
 export function checkAll(places: CheckPlaces, nameObject: NameObject): readonly Drift[] {
   const { paths } = places;
   const containers = readContainers(paths.deployments);
-  const named = readImages(paths.images);
-  const used = containers.flatMap(({ name }) =>
-    readGenerations(paths.deployments, name).flatMap(({ deployment }) => deployment?.image ?? []),
-  );
-  const lost = used.filter(({ digest }) => !named.some((image) => image.digest === digest));
-  const index = join(paths.images, "index.json");
+  const named = imagesAtHand(paths);
+  const used = readHolders(paths.deployments).map(({ deployment }) => deployment.image);
+  const lost = named && used.filter(({ digest }) => !named.some((image) => image.digest === digest));
+  const index = { path: indexPath(paths.images), problem: "changed" } as const;
   return withoutRepeats([
     ...containers.flatMap((container): readonly Drift[] =>
       container.kind === "installed"
         ? checkContainer(container.name, places)
         : [{ kind: "broken", container: container.name, reason: container.reason }],
     ),
-    ...ofStore(verifyStore(paths, [...used, ...named], nameObject)),
-    ...ofStore(lost.map((image) => ({ path: index, problem: "changed", part: "index", image }))),
+    ...ofStore(verifyStore(paths, [...used, ...(named ?? [])], nameObject)),
+    ...ofStore(lost?.map((image) => ({ ...index, part: "index", image })) ?? [{ ...index, part: "list" }]),
   ]);
+}
+
+/** undefined when the list of them cannot be read. */
+function imagesAtHand(paths: StorePaths): readonly ImageIdentity[] | undefined {
+  try {
+    return readImages(paths.images);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    throw error;
+  }
 }
 
 /** Several deployments may be of one image. */

@@ -1,10 +1,8 @@
 import {
-  closeSync,
   copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -19,8 +17,7 @@ import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment, HostFile } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
-import { syncDirectory } from "../store/durable.ts";
-import { libc } from "../store/libc.ts";
+import { syncDirectory, syncFileSystem } from "../store/durable.ts";
 import type { Repository } from "../store/repository.ts";
 import { goingSuffix } from "./generations.ts";
 import type { HostRoot } from "./root.ts";
@@ -99,7 +96,7 @@ export function stageDeployment(
     writeFileSync(join(beside, "config.json"), deployment.config, { mode: 0o600 });
     const kept = { ...deployment, hostFiles: deployment.hostFiles.map((file) => keptFile(file, root, place, beside)) };
     writeFileSync(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`, { mode: 0o600 });
-    syncAll(beside);
+    syncFileSystem(beside);
     renameSync(beside, place);
     syncDirectory(join(directory, deployment.name));
   } catch (error) {
@@ -140,15 +137,6 @@ function isUntried(container: string, entry: string): boolean {
   const current = join(container, "current");
   if (!/^[1-9][0-9]*$/.test(entry) || !lstatSync(current).isSymbolicLink()) return false;
   return Number(entry) > Number(readlinkSync(current)) && !existsSync(join(container, entry, "outcome.json"));
-}
-
-function syncAll(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    libc().syncFileSystem(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function hasCurrent(directory: string, name: string): boolean {

@@ -1,4 +1,5 @@
 import { shownPath } from "../layer/path.ts";
+import type { Deployment } from "../plan/deployment.ts";
 import type { Finding, TreeFinding } from "../store/verify.ts";
 import type { StoreFinding } from "../store/verify-store.ts";
 import type { FileFinding } from "./verify.ts";
@@ -6,7 +7,13 @@ import type { FileFinding } from "./verify.ts";
 /** Something that is not as it was installed, and whose it is; what is the store's has no container. */
 export type Drift =
   | { readonly kind: "tree"; readonly container: string; readonly generation: number; readonly finding: TreeFinding }
-  | { readonly kind: "file"; readonly container: string; readonly generation: number; readonly finding: FileFinding }
+  | {
+      readonly kind: "file";
+      readonly container: string;
+      readonly generation: number;
+      readonly deployment: Deployment;
+      readonly finding: FileFinding;
+    }
   /** The record of a deployment that is not the current one cannot be read. */
   | { readonly kind: "record"; readonly container: string; readonly generation: number; readonly finding: Finding }
   | { readonly kind: "store"; readonly finding: StoreFinding }

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
-import type { Digest } from "../image/digest.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory, writeDurably } from "../store/durable.ts";
@@ -101,18 +100,19 @@ export function sweepGenerations(directory: string, name: string, keep: number):
   return spare.map(({ number }) => number);
 }
 
-/** What a deployment on disk holds on to. */
+/** A deployment that could be gone back to, and so holds on to its image. */
 export interface Holder extends Place {
-  readonly digest: Digest;
+  readonly current: boolean;
+  readonly deployment: Deployment;
 }
 
-/** Every deployment that could be gone back to, of all containers, with its image. */
+/** Every deployment of every container whose record can be read. */
 export function readHolders(directory: string): readonly Holder[] {
   return namesIn(directory)
     .toSorted()
     .flatMap((name) =>
-      readGenerations(directory, name).flatMap(({ number, deployment }) =>
-        deployment === undefined ? [] : [{ name, number, digest: deployment.image.digest }],
+      readGenerations(directory, name).flatMap(({ number, current, deployment }) =>
+        deployment === undefined ? [] : [{ name, number, current, deployment }],
       ),
     );
 }

@@ -47,8 +47,9 @@ export function planPrune(paths: StorePaths, keep: number): PrunePlan {
   const used = new Set<Digest>();
   for (const holder of readHolders(paths.deployments)) {
     if (going.has(placePath(paths, holder)) || going.has(join(paths.deployments, holder.name))) continue;
-    if (!all.some(({ digest }) => digest === holder.digest)) throw lostImage(holder);
-    used.add(holder.digest);
+    const needed = holder.deployment.image.digest;
+    if (!all.some(({ digest }) => digest === needed)) throw lostImage(holder);
+    used.add(needed);
   }
   const images = all.filter(
     ({ reference, kept, digest }) => unreadable.length === 0 && !used.has(digest) && !(kept && reference !== undefined),
@@ -71,9 +72,10 @@ export function applyPrune(paths: StorePaths, plan: PrunePlan): void {
   });
 }
 
-function lostImage({ name, number, digest }: Holder): KeelsonError {
+function lostImage({ name, number, deployment }: Holder): KeelsonError {
+  const { digest } = deployment.image;
   return new KeelsonError("E_STORE", `what generation ${number} of ${name} needs is not known: ${digest} is lost`, {
-    hint: "Pull that image by its digest; until then nothing is removed from the store.",
+    hint: "keelson verify --repair brings it back; until then nothing is removed from the store.",
   });
 }
 

@@ -69,6 +69,6 @@ function sweep(paths: StorePaths): string | undefined {
 
 function unusedImages(paths: StorePaths): readonly StoredImage[] {
   if (readContainers(paths.deployments).some(({ kind }) => kind === "broken")) return [];
-  const used = new Set(readHolders(paths.deployments).map(({ digest }) => digest));
+  const used = new Set(readHolders(paths.deployments).map(({ deployment }) => deployment.image.digest));
   return readImages(paths.images).filter(({ kept, digest }) => !kept && !used.has(digest));
 }

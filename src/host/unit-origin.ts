@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
+import type { Deployment } from "../plan/deployment.ts";
 import { entriesIn } from "../store/directory.ts";
 
 /** Where a unit name is taken. `path` is the host's own, without the root. */
@@ -62,6 +63,16 @@ export function dropIns(root: string, unit: string): readonly string[] {
     entriesIn(join(root, directory, `${unit}.d`))
       .filter(({ name }) => name.endsWith(".conf"))
       .map(({ name }) => `/${directory}/${unit}.d/${name}`),
+  );
+}
+
+/** The same of the services of several containers. */
+export function dropInsOf(
+  root: string,
+  deployments: readonly Deployment[],
+): readonly { readonly container: string; readonly path: string }[] {
+  return deployments.flatMap(({ name, service }) =>
+    service === undefined ? [] : dropIns(root, service.unit).map((path) => ({ container: name, path })),
   );
 }
 

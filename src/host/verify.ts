@@ -49,7 +49,7 @@ function problemOf(expected: ExpectedFile, root: HostRoot): "missing" | "changed
   if (expected.kind === "symlink")
     return fact.kind === "symlink" && fact.target === expected.target ? undefined : "changed";
   const { sha256, mode } = expected;
-  if (fact.kind !== "file" || fact.sha256 !== sha256 || fact.mode !== mode) return "changed";
+  if (fact.kind !== "file" || fact.sha256 !== sha256 || (mode !== undefined && fact.mode !== mode)) return "changed";
   return lstatSync(root.bytes(expected.path)).uid === 0 ? undefined : "changed";
 }
 

@@ -1,12 +1,13 @@
-import { createHash } from "node:crypto";
-import type { Deployment, FileContent } from "./deployment.ts";
+import type { Deployment, FileContent, HostFile } from "./deployment.ts";
+import { textState } from "./file-state.ts";
 
 /** What has to stand at a path of the host. */
 export type ExpectedFile =
   | {
       readonly kind: "file";
       readonly path: string;
-      readonly mode: number;
+      /** Absent where it does not matter. */
+      readonly mode?: number;
       readonly sha256: string;
       readonly content: FileContent;
     }
@@ -14,11 +15,19 @@ export type ExpectedFile =
 
 /** Beside the tree of a deployment, in its `directory`. */
 export function deployedFiles(deployment: Deployment, directory: string): readonly ExpectedFile[] {
-  const { config, rootfs } = deployment;
+  const { config, rootfs, hostFiles } = deployment;
   return [
-    expectedText(`${directory}/config.json`, config, 0o600),
+    { kind: "file", path: `${directory}/config.json`, ...textState(config), mode: 0o600 },
     ...(rootfs === undefined ? [] : [{ kind: "symlink", path: `${directory}/rootfs`, target: rootfs } as const]),
+    ...hostFiles.flatMap((file) => keptFile(file, directory)),
   ];
+}
+
+/** What stageDeployment keeps of a host file; while that is on the host, it is the one other place that has the content. */
+function keptFile(file: HostFile, directory: string): readonly ExpectedFile[] {
+  if (file.kind !== "file" || file.content.kind !== "path" || !file.content.path.startsWith(`${directory}/`)) return [];
+  const { content, path, sha256 } = file;
+  return [{ kind: "file", path: content.path, sha256, content: { kind: "path", path } }];
 }
 
 /** Where the host uses the deployment that is current: its unit, the links that enable it, tmpfiles lines, host files. */
@@ -26,13 +35,8 @@ export function installedFiles({ service, tmpfiles, hostFiles }: Deployment): re
   const texts = [tmpfiles, service].filter((file) => file !== undefined);
   const links = service?.enabled ? service.links : [];
   return [
-    ...texts.map(({ path, text }) => expectedText(path, text, 0o644)),
+    ...texts.map(({ path, text }) => ({ kind: "file", path, ...textState(text) }) as const),
     ...links.map(({ path, target }) => ({ kind: "symlink", path, target }) as const),
     ...hostFiles.filter(({ foreign }) => !foreign).map(({ foreign: _, ...file }) => file),
   ];
-}
-
-function expectedText(path: string, text: string, mode: number): ExpectedFile {
-  const sha256 = createHash("sha256").update(text).digest("hex");
-  return { kind: "file", path, mode, sha256, content: { kind: "text", text } };
 }

@@ -32,7 +32,7 @@ export function readChangeList(images: string, diffId: Digest): readonly LayerCh
   const newline = text.indexOf("\n");
   const body = text.slice(newline + 1);
   if (text.slice(0, newline) !== `${format} ${sha256(body)}`) {
-    throw new KeelsonError("E_STORE", `${path} is damaged`, { hint: "Remove the file and pull the image again." });
+    throw new KeelsonError("E_STORE", `${path} is damaged`, { hint: "keelson verify --repair brings it back." });
   }
   return body
     .split("\n")

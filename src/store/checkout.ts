@@ -2,18 +2,19 @@ import { chmodSync, chownSync, copyFileSync, lchownSync, linkSync, mkdirSync, sy
 import { errnoOf, KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes } from "../layer/entry.ts";
-import { type DirectoryNode, type LeafNode, sortedChildren } from "../layer/tree.ts";
+import { type DirectoryNode, type LeafNode, sortedChildren, type TreeNode } from "../layer/tree.ts";
 import { libc } from "./libc.ts";
 import type { Repository } from "./repository.ts";
 
-type ObjectNode = Extract<LeafNode, { readonly object: ObjectName }>;
+/** A node whose content is an object of the repository. */
+export type ObjectNode = Extract<LeafNode, { readonly object: ObjectName }>;
 
 /**
- * Writes `tree` as the directory `path`, which must not exist. Files and symlinks are hard links of the repository's
- * objects, so nothing may write to them; directories, fifos and devices are made. Not synced: the caller does that
- * once for all. Throws E_STORE for a lost object, E_CROSS_DEVICE, and errors of the file system.
+ * Writes `tree`, a directory or any other node, at `path`, where nothing may be. Files and symlinks are hard links of the
+ * repository's objects, so nothing may write to them; directories, fifos and devices are made. Not synced: the caller does
+ * that once for all. Throws E_STORE for a lost object, E_CROSS_DEVICE, and errors of the file system.
  */
-export function checkout(repository: Repository, tree: DirectoryNode, path: string): void {
+export function checkout(repository: Repository, tree: TreeNode, path: string): void {
   const made = new Map<LeafNode, Buffer>();
   const located = new Map<ObjectName, string>();
 
@@ -40,20 +41,37 @@ export function checkout(repository: Repository, tree: DirectoryNode, path: stri
   function linkObject(node: ObjectNode, at: Buffer): void {
     const source = located.get(node.object) ?? repository.locate(node.object, "file");
     try {
-      linkSync(source, at);
+      linkOrCopy(node, source, at);
       located.set(node.object, source);
     } catch (error) {
       if (errnoOf(error) === "EXDEV") throw crossDevice(path, error);
-      if (errnoOf(error) !== "EMLINK") throw error;
-      copyObject(node, source, at);
+      throw error;
     }
   }
 
-  writeDirectory(tree, Buffer.from(path, "utf8").toString("latin1"));
+  const at = Buffer.from(path, "utf8");
+  if (tree.kind === "directory") writeDirectory(tree, at.toString("latin1"));
+  else writeLeaf(tree, at);
+}
+
+/** Gives a file or directory that is there the attributes of a node, and no others. */
+export function resetAttributes(path: Buffer, attributes: Attributes): void {
+  for (const [name] of libc().listXattrs(path)) libc().removeXattr(path, name);
+  setAttributes(path, attributes);
+}
+
+/** Makes `at` a link of the file or symlink at `source`, whose node this is; a copy where its inode takes no more links. */
+export function linkOrCopy(node: ObjectNode, source: string | Buffer, at: Buffer): void {
+  try {
+    linkSync(source, at);
+  } catch (error) {
+    if (errnoOf(error) !== "EMLINK") throw error;
+    copyObject(node, source, at);
+  }
 }
 
 /** An inode takes only so many links; then a copy stands in for one. */
-function copyObject(node: ObjectNode, source: string, at: Buffer): void {
+function copyObject(node: ObjectNode, source: string | Buffer, at: Buffer): void {
   if (node.kind === "file") {
     copyFileSync(source, at);
     return setAttributes(at, node.attributes);

@@ -10,6 +10,7 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
+import { libc } from "./libc.ts";
 
 /** A path as text, or as bytes where a name may not be UTF-8. */
 export type BytesPath = string | Buffer;
@@ -60,6 +61,16 @@ export function syncDirectory(path: BytesPath): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes everything of the file system that holds `path` to its medium. */
+export function syncFileSystem(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    libc().syncFileSystem(fd);
   } finally {
     closeSync(fd);
   }

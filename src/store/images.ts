@@ -44,20 +44,34 @@ const annotations = {
   kept: "dev.keelson.image.kept",
 } as const;
 
-/** All images below `directory`, an OCI image layout without layers, by reference. Empty when there is none. */
+/** Where the list of images is kept. */
+export function indexPath(directory: string): string {
+  return join(directory, "index.json");
+}
+
+/** All images below `directory`, an OCI image layout without layers, by reference. Empty when there is none. Throws E_STORE. */
 export function readImages(directory: string): readonly StoredImage[] {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(join(directory, "index.json"));
+    bytes = readFileSync(indexPath(directory));
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return [];
     throw error;
   }
-  const document = parseJsonObject(bytes, join(directory, "index.json"), indexLimit);
-  const rows: unknown[] = Array.isArray(document.manifests) ? document.manifests : [];
-  const images = rows.map((row): StoredImage => {
+  try {
+    return parseIndex(bytes).sort((a, b) => ((a.reference ?? a.digest) < (b.reference ?? b.digest) ? -1 : 1));
+  } catch (error) {
+    if (error instanceof KeelsonError) throw damaged(indexPath(directory), error);
+    throw error;
+  }
+}
+
+function parseIndex(bytes: Uint8Array): StoredImage[] {
+  const document = parseJsonObject(bytes, "index.json", indexLimit);
+  if (!Array.isArray(document.manifests)) throw damaged("index.json");
+  return document.manifests.map((row: unknown): StoredImage => {
     const notes: unknown = isObject(row) ? row.annotations : undefined;
-    if (!isObject(row) || !isObject(notes)) throw damaged(directory);
+    if (!isObject(row) || !isObject(notes)) throw damaged("index.json");
     const reference = notes[annotations.reference];
     return {
       ...(typeof reference === "string" ? { reference } : {}),
@@ -68,7 +82,6 @@ export function readImages(directory: string): readonly StoredImage[] {
       kept: notes[annotations.kept] === "true",
     };
   });
-  return images.sort((a, b) => ((a.reference ?? a.digest) < (b.reference ?? b.digest) ? -1 : 1));
 }
 
 /**
@@ -81,10 +94,9 @@ export function writeImage(
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
 ): void {
-  mkdirSync(join(directory, "blobs", "sha256"), { recursive: true });
+  mkdirSync(directory, { recursive: true });
   writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
-  writeBlob(directory, configBytes);
-  writeBlob(directory, manifestBytes);
+  writeDocuments(directory, manifestBytes, configBytes);
   const before = readImages(directory);
   const unnamed = before.find((other) => other.reference === undefined && other.digest === image.digest);
   const others = before.filter((other) => !sameName(other, image) && other !== unnamed);
@@ -92,6 +104,12 @@ export function writeImage(
   const nameless = before.filter((other) => sameName(other, image) && !named.has(other.digest));
   const written = { ...image, kept: image.kept || unnamed?.kept === true };
   writeIndex(directory, [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)]);
+}
+
+/** Keeps the manifest and configuration of an image, each under its digest, in place of what may be there. */
+export function writeDocuments(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): void {
+  writeBlob(directory, configBytes);
+  writeBlob(directory, manifestBytes);
 }
 
 /** Forgets these names. What only those images had stays until it is pruned. */
@@ -187,7 +205,7 @@ function writeIndex(directory: string, images: readonly StoredImage[]): void {
     return { mediaType, digest: image.digest, size: bytes.length, annotations: notes };
   });
   const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
-  writeDurably(join(directory, "index.json"), `${JSON.stringify(index, undefined, 2)}\n`, 0o600);
+  writeDurably(indexPath(directory), `${JSON.stringify(index, undefined, 2)}\n`, 0o600);
 }
 
 /** Where a manifest or configuration is kept. */
@@ -195,6 +213,6 @@ export function blobPath(directory: string, digest: Digest): string {
   return join(directory, "blobs", "sha256", hexOf(digest));
 }
 
-function damaged(path: string): KeelsonError {
-  return new KeelsonError("E_STORE", `${path} is damaged`, { hint: "Pull the image again to write it anew." });
+function damaged(path: string, cause?: unknown): KeelsonError {
+  return new KeelsonError("E_STORE", `${path} is damaged`, { hint: "keelson verify --repair brings it back.", cause });
 }

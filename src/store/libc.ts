@@ -9,6 +9,7 @@ export interface Libc {
   tryLock(fd: number): boolean;
   /** `name` one character a byte. */
   setXattr(path: Buffer, name: string, value: Buffer): void;
+  removeXattr(path: Buffer, name: string): void;
   /** Names and values, one character a byte, sorted by name; a symlink's own. Without those that say where it is: security.selinux. */
   listXattrs(path: Buffer): Xattrs;
   makeFifo(path: Buffer, mode: number): void;
@@ -74,10 +75,14 @@ function bind(ffi: typeof koffi): Libc {
   };
 }
 
-function bindXattrs(library: ReturnType<typeof koffi.load>, check: Check): Pick<Libc, "setXattr" | "listXattrs"> {
+function bindXattrs(
+  library: ReturnType<typeof koffi.load>,
+  check: Check,
+): Pick<Libc, "setXattr" | "removeXattr" | "listXattrs"> {
   const lsetxattr = library.func(
     "int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)",
   );
+  const lremovexattr = library.func("int lremovexattr(const uint8_t *path, const uint8_t *name)");
   const llistxattr = library.func("int64_t llistxattr(const uint8_t *path, _Out_ uint8_t *list, size_t size)");
   const lgetxattr = library.func(
     "int64_t lgetxattr(const uint8_t *path, const uint8_t *name, _Out_ uint8_t *value, size_t size)",
@@ -95,6 +100,11 @@ function bindXattrs(library: ReturnType<typeof koffi.load>, check: Check): Pick<
       check(
         lsetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), bytes, bytes.length, 0),
         `setxattr ${name} on ${path.toString()}`,
+      ),
+    removeXattr: (path, name) =>
+      check(
+        lremovexattr(terminated(path), terminated(Buffer.from(name, "latin1"))),
+        `removexattr ${name} on ${path.toString()}`,
       ),
     listXattrs(path) {
       const length = Number(llistxattr(terminated(path), value, value.length));

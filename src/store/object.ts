@@ -15,6 +15,11 @@ export function objectPath(name: ObjectName, kind: ObjectKind): string {
   return `${name.slice(0, 2)}/${name.slice(2)}.${kind}`;
 }
 
+/** The name of the object at such a path. */
+export function objectName(path: string): ObjectName {
+  return path.replace("/", "").replace(/\..*$/, "");
+}
+
 /** The hash that names a regular file; its content is still to be added. */
 export function fileHash(attributes: Attributes): Hash {
   return createHash("sha256").update(contentHeader(attributes, regularFile, ""));

@@ -108,7 +108,7 @@ function layersOf(paths: StorePaths, image: StoredImage): NonNullable<ReturnType
 
 function unknown(image: StoredImage, why: string, cause?: unknown): KeelsonError {
   return new KeelsonError("E_STORE", `what ${image.reference ?? image.digest} needs is not known: ${why}`, {
-    hint: "Pull the image again, which brings back what is lost; until then nothing is removed from the store.",
+    hint: "keelson verify --repair brings back what is lost; until then nothing is removed from the store.",
     cause,
   });
 }

@@ -41,27 +41,31 @@ export interface Repository {
 const config = "[core]\nrepo_version=1\nmode=bare\n";
 const directories = ["objects", "refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"];
 
-/**
- * Opens the repository for writing, making it when it is not there. The caller holds the store's lock. With a `parent`, what
- * that repository has is there too; it is only read.
- */
-export function openRepository(path: string, parent?: string): Repository {
+export interface RepositoryOptions {
+  /** A repository whose objects are there too; it is only read. */
+  readonly parent?: string | undefined;
+  /** Objects, as paths below `objects/`, that count as not there until they are published anew, in place of what is there. */
+  readonly damaged?: ReadonlySet<string>;
+}
+
+/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
+export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
   const staging = join(path, "tmp", "staging");
   rmSync(staging, { recursive: true, force: true });
   const published = join(path, "objects");
-  const find = publishedObjects([published, ...(parent === undefined ? [] : [join(parent, "objects")])]);
+  const damaged = new Set(options.damaged);
+  const findPublished = publishedObjects(published, options.parent, damaged);
   const staged = new Set<string>();
   let scratch = 0;
 
-  function has(name: ObjectName, kind: ObjectKind): boolean {
+  function find(name: ObjectName, kind: ObjectKind): string | undefined {
     const object = objectPath(name, kind);
-    return staged.has(object) || find(object) !== undefined;
+    return staged.has(object) ? join(staging, object) : findPublished(object);
   }
 
   function stagePath(name: ObjectName, kind: ObjectKind): string {
     const object = objectPath(name, kind);
-    if (staged.size === 0) mkdirSync(staging, { recursive: true, mode: 0o700 });
     mkdirSync(join(staging, name.slice(0, 2)), { recursive: true, mode: 0o700 });
     staged.add(object);
     return join(staging, object);
@@ -74,14 +78,12 @@ export function openRepository(path: string, parent?: string): Repository {
 
   return {
     path,
-    has,
+    has: (name, kind) => find(name, kind) !== undefined,
     stagePath,
     locate(name, kind) {
-      const object = objectPath(name, kind);
-      if (staged.has(object)) return join(staging, object);
-      const path = find(object);
-      if (path === undefined) throw lost(name, kind);
-      return path;
+      const object = find(name, kind);
+      if (object === undefined) throw lost(name, kind);
+      return object;
     },
     scratchPath() {
       mkdirSync(staging, { recursive: true, mode: 0o700 });
@@ -89,16 +91,26 @@ export function openRepository(path: string, parent?: string): Repository {
     },
     publish() {
       if (staged.size > 0) publishObjects(staging, published, staged);
+      for (const object of staged) damaged.delete(object);
       clear();
     },
     discard: clear,
   };
 }
 
-/** Finds an object in the first of these directories that has it; one that is there stays, as long as one writer has the lock. */
-function publishedObjects(directories: readonly string[]): (object: string) => string | undefined {
+/**
+ * Finds an object among those published, then those of the parent; none while it is damaged. One that is there stays, as
+ * long as one writer has the lock.
+ */
+function publishedObjects(
+  published: string,
+  parent: string | undefined,
+  damaged: ReadonlySet<string>,
+): (object: string) => string | undefined {
+  const directories = [published, ...(parent === undefined ? [] : [join(parent, "objects")])];
   const known = new Map<string, string>();
   return (object) => {
+    if (damaged.has(object)) return undefined;
     if (known.has(object)) return known.get(object);
     const path = directories
       .map((directory) => join(directory, object))
@@ -134,7 +146,7 @@ export function refPath(path: string, ref: string): string {
 }
 
 function makeRepository(path: string): void {
-  if (existsSync(join(path, "config"))) return;
+  if (["config", ...directories].every((name) => existsSync(join(path, name)))) return;
   for (const directory of directories) mkdirSync(join(path, directory), { recursive: true, mode: 0o755 });
   writeDurably(join(path, "config"), config, 0o644);
 }

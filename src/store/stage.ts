@@ -47,7 +47,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   const elsewhere = scratch === undefined ? undefined : mkdtempSync(join(scratch, "keelson-"));
   const own = elsewhere === undefined ? paths : storePaths(elsewhere);
   makeState(own);
-  const repository = openRepository(own.repository, elsewhere === undefined ? undefined : paths.repository);
+  const repository = openRepository(own.repository, { parent: elsewhere === undefined ? undefined : paths.repository });
   const slots: Slot[] = [];
   let folded: DirectoryNode | undefined;
 
@@ -75,7 +75,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       slot.changes = stream === undefined ? storedLayer(diffId) : await unpack(stream, repository, limits);
     },
     tree,
-    commit: (digest, config) => stageCommit(repository, tree(), digest, secondsOf(config.created)),
+    commit: (digest, config) => stageImageCommit(repository, tree(), digest, config),
     publish(image, manifestBytes, configBytes) {
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
@@ -95,6 +95,16 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
 function changesOf({ diffId, changes }: Slot): readonly LayerChange[] {
   if (changes === undefined) throw new Error(`layer ${diffId} has not been read`);
   return changes;
+}
+
+/** Stages the OSTree commit of an image's tree, as far as the repository lacks it; its name. */
+export function stageImageCommit(
+  repository: Repository,
+  tree: DirectoryNode,
+  digest: Digest,
+  config: ImageConfig,
+): ObjectName {
+  return stageCommit(repository, tree, digest, secondsOf(config.created));
 }
 
 function secondsOf(created: string | undefined): number {

@@ -2,7 +2,7 @@ import { lstatSync, readFileSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
-import type { LayerChange } from "../layer/change.ts";
+import type { LayerChange, ObjectName } from "../layer/change.ts";
 import { changeListPath, readWholeChangeList } from "./change-list.ts";
 import { blobPath, type ImageIdentity, imageRef, readDocuments } from "./images.ts";
 import { metadataName, objectPath } from "./object.ts";
@@ -10,18 +10,20 @@ import { refPath } from "./repository.ts";
 import { objectsOf, type StorePaths } from "./store.ts";
 import type { Finding, NameObject } from "./verify.ts";
 
-/** What of the store is not as it was written, and what it is a part of. */
+/**
+ * What of the store is not as it was written, and what it is a part of. `list`: the list of images cannot be read; `index`:
+ * it lacks an image that a deployment is of. `object` is a path below `objects/`.
+ */
 export type StoreFinding = Finding &
-  /** `index`: the list of images lacks one that a deployment is of. */
   (
+    | { readonly part: "list" }
     | { readonly part: "document" | "ref" | "index"; readonly image: ImageIdentity }
     | { readonly part: "layer"; readonly image: ImageIdentity; readonly diffId: Digest }
-    /** `object` is its path below `objects/`. */
     | { readonly part: "object"; readonly object: string }
   );
 
 /** The change lists of an image, lowest first; undefined for one that is lost or damaged, or for all when its documents are. */
-function layersAtHand(
+export function layersAtHand(
   paths: StorePaths,
   image: ImageIdentity,
 ): readonly (readonly LayerChange[] | undefined)[] | undefined {
@@ -52,6 +54,11 @@ export function verifyStore(
     ...[...objects].flatMap((object) => objectFindings(paths, object, nameObject)),
   ];
   return [...new Map(findings.map((finding) => [finding.path, finding])).values()];
+}
+
+/** Whether a content object stands in the store and is what its name says. */
+export function isWhole(paths: StorePaths, object: ObjectName, nameObject: NameObject): boolean {
+  return objectFindings(paths, objectPath(object, "file"), nameObject).length === 0;
 }
 
 function objectsAtHand(paths: StorePaths, image: ImageIdentity): readonly string[] {

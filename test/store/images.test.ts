@@ -154,7 +154,7 @@ describe("a damaged image", () => {
     write(directory, make("h/a:1", "one"));
     const index = readFileSync(join(directory, "index.json"), "utf8");
     writeFileSync(join(directory, "index.json"), index.slice(0, -10));
-    expect(() => readImages(directory)).toThrow(expect.objectContaining({ code: "E_MANIFEST" }));
+    expect(() => readImages(directory)).toThrow(expect.objectContaining({ code: "E_STORE" }));
     expect(readdirSync(directory).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
   });
 });
