@@ -20,6 +20,8 @@ export interface Settings {
   readonly keep: number;
   /** The home directory of who runs keelson. */
   readonly home: string;
+  /** What credential helpers get of the environment. */
+  readonly helperEnvironment: NodeJS.ProcessEnv;
   /** What HTTP_PROXY and its like say; the URLs may hold passwords. */
   readonly proxies: { readonly http?: string; readonly https?: string; readonly except: string };
   /** Certificates to trust beside the system's, as paths of PEM files. */
@@ -50,6 +52,7 @@ export const environmentVariables = {
   DOCKER_CONFIG: "the directory of Docker's config.json",
   XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
   HOME: "where .config/containers and .docker/config.json are",
+  PATH: "where credential helpers, docker-credential-NAME, are looked for",
   SSL_CERT_FILE: "PEM certificates to trust beside the system's",
   HTTPS_PROXY: "the proxy for HTTPS, http://[USER:PASSWORD@]HOST[:PORT]; also https_proxy",
   HTTP_PROXY: "the same for plain HTTP; also http_proxy",
@@ -81,6 +84,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     stateDirectory: text("state_directory"),
     ...(runtime === "" ? {} : { runtime }),
     tlsVerify: text("tls_verify") === "true",
+    helperEnvironment: { ...environment, LD_LIBRARY_PATH: undefined },
     proxies: proxiesOf(environment),
     home: environment.HOME ?? "/root",
     authFiles: authFiles(text("auth_file"), environment),

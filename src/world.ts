@@ -129,6 +129,7 @@ export function openWorld(options: WorldOptions): World {
         cacheDirectory: tmpdir(),
         userAgent: `keelson/${options.version}`,
         registries,
+        helperEnvironment: settings.helperEnvironment,
         certificates: [join(own, "certs.d"), root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
         proxies: settings.proxies,
         ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),

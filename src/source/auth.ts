@@ -1,7 +1,8 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { isObject } from "../image/json.ts";
 import { parseChallenge } from "./challenge.ts";
-import { type Credentials, findCredentials } from "./credentials.ts";
+import type { Credentials } from "./credential-helper.ts";
+import { findCredentials } from "./credentials.ts";
 import type { Http, HttpResponse } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
 import { answerFailure, type Named, readBody } from "./registry-answer.ts";
@@ -29,7 +30,9 @@ export function openAuth(named: Named, origin: () => URL, http: Http, options: S
   const secrets = new Set<string>();
   const redact = (text: string): string => [...secrets].reduce((left, secret) => left.replaceAll(secret, "***"), text);
   const find = async (host: string, repository: string): Promise<Credentials | undefined> => {
-    const found = await findCredentials(options.authFiles, host, repository);
+    const helpers = (await options.registries?.())?.credentialHelpers;
+    const running = options.helperEnvironment && { environment: options.helperEnvironment, signal: options.signal };
+    const found = await findCredentials({ files: options.authFiles, helpers, running }, host, repository);
     for (const secret of found ? [found.password, basicOf(found)] : []) if (secret !== "") secrets.add(secret);
     return found;
   };

@@ -1,41 +1,89 @@
 import { readFile } from "node:fs/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { isObject } from "../image/json.ts";
+import { askHelper, type Credentials, type HelperOptions } from "./credential-helper.ts";
 
-/** Never to be printed. */
-export interface Credentials {
-  readonly user: string;
-  readonly password: string;
+/** Where credentials are looked for. */
+export interface CredentialPlaces {
+  /** `auth.json` or `config.json` files, the first that knows the repository wins; absent ones are skipped. */
+  readonly files: readonly string[];
+  /** The `credential-helpers` of registries.conf, `containers-auth.json` standing for the files. */
+  readonly helpers?: readonly string[] | undefined;
+  /** Without it no helper is run. */
+  readonly running?: HelperOptions | undefined;
 }
 
 /**
- * What the first of `files` that knows the repository holds for it: a key for the repository or one of its parents, the
- * longest first, then one for the host. Absent files are skipped. Throws E_AUTH for a file that cannot be read.
+ * What the places hold for a repository. In a file that is: what the helper named for its host gives, else a key for the
+ * repository or one of its parents, the longest first, then one for the host, else what the file's `credsStore` gives. Throws
+ * E_AUTH for a file that cannot be read and for a helper that fails.
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
 export async function findCredentials(
-  files: readonly string[],
+  places: CredentialPlaces,
   host: string,
   repository: string,
 ): Promise<Credentials | undefined> {
-  for (const file of files) {
-    const entries = await readEntries(file);
-    const parts = [hostKey(host), ...repository.split("/").filter((part) => part !== "")];
-    for (let length = parts.length; length > 0; length--) {
-      const found = entries.get(parts.slice(0, length).join("/"));
-      if (found !== undefined) return found;
-    }
+  for (const place of places.helpers ?? [filesHelper]) {
+    const found =
+      place === filesHelper ? await inFiles(places, host, repository) : await fromHelper(place, host, places.running);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
-async function readEntries(file: string): Promise<ReadonlyMap<string, Credentials>> {
+interface AuthFile {
+  readonly entries: ReadonlyMap<string, Credentials>;
+  /** Names of helpers by host. */
+  readonly helpers: ReadonlyMap<string, string>;
+  /** The helper for every host. */
+  readonly store: string | undefined;
+}
+
+const filesHelper = "containers-auth.json";
+
+async function inFiles(places: CredentialPlaces, host: string, repository: string): Promise<Credentials | undefined> {
+  for (const path of places.files) {
+    const file = await readAuthFile(path);
+    const helper = file?.helpers.get(hostKey(host));
+    const found =
+      (await fromHelper(helper, host, places.running)) ??
+      entryFor(file, host, repository) ??
+      (await fromHelper(file?.store, host, places.running));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function entryFor(file: AuthFile | undefined, host: string, repository: string): Credentials | undefined {
+  const parts = [hostKey(host), ...repository.split("/").filter((part) => part !== "")];
+  const keys = parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
+  return keys.map((key) => file?.entries.get(key)).find((entry) => entry !== undefined);
+}
+
+/** Docker and podman call Docker Hub by different names. */
+async function fromHelper(
+  name: string | undefined,
+  host: string,
+  running: HelperOptions | undefined,
+): Promise<Credentials | undefined> {
+  if (name === undefined || running === undefined) return undefined;
+  const key = hostKey(host);
+  for (const server of key === "docker.io" ? ["https://index.docker.io/v1/", key] : [key]) {
+    const found = await askHelper(name, server, running);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Undefined when the file is absent. */
+async function readAuthFile(file: string): Promise<AuthFile | undefined> {
   let document: unknown;
   try {
     document = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return new Map();
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
     // The parser's own message would quote the file, and with it a password.
     throw unusable(file, errno === undefined ? "it is not JSON" : `it cannot be read (${errno})`);
   }
@@ -47,7 +95,17 @@ async function readEntries(file: string): Promise<ReadonlyMap<string, Credential
     const name = entryKey(key);
     if (credentials !== undefined && (name === key || !entries.has(name))) entries.set(name, credentials);
   }
-  return entries;
+  const helpers = Object.entries(isObject(document.credHelpers) ? document.credHelpers : {});
+  return {
+    entries,
+    helpers: new Map(helpers.map(([key, name]) => [entryKey(key), helperName(name, file)])),
+    store: (document.credsStore ?? "") === "" ? undefined : helperName(document.credsStore, file),
+  };
+}
+
+function helperName(name: unknown, file: string): string {
+  if (typeof name === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return name;
+  throw unusable(file, "it names a credential helper that is no program's ending");
 }
 
 function decoded(auth: unknown): Credentials | undefined {

@@ -7,6 +7,8 @@ export interface SourceOptions {
   readonly tlsVerify: boolean;
   /** Paths of `auth.json` or `config.json` files, the first that knows the registry wins; files that are absent are skipped. */
   readonly authFiles: readonly string[];
+  /** What credential helpers get of the environment, PATH among it; without it none is run. */
+  readonly helperEnvironment?: NodeJS.ProcessEnv | undefined;
   /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
   readonly cacheDirectory: string;
   readonly userAgent: string;

@@ -152,7 +152,7 @@ describe("credentials", () => {
       "https://old.example/v1/",
     ];
     const file = await authFile(Object.fromEntries(keys.map((one) => [one, encode(one)])));
-    expect((await findCredentials([join(scratch, "absent"), file], host, repository))?.password).toBe(key);
+    expect((await findCredentials({ files: [join(scratch, "absent"), file] }, host, repository))?.password).toBe(key);
   });
 
   it("come from the first file that has any", async () => {
@@ -161,13 +161,13 @@ describe("credentials", () => {
       await authFile({ reg: encode("1") }),
       await authFile({ reg: encode("2") }),
     ];
-    expect((await findCredentials(files, "reg", "x"))?.password).toBe("1");
+    expect((await findCredentials({ files }, "reg", "x"))?.password).toBe("1");
   });
 
   it("in a broken file are an error that does not quote it", async () => {
     const file = join(scratch, "broken.json");
     await writeFile(file, '{"auths": {"reg": {"auth": "s3cr3t"');
-    const error = await findCredentials([file], "reg", "x").catch((caught) => caught);
+    const error = await findCredentials({ files: [file] }, "reg", "x").catch((caught) => caught);
     expect(error).toMatchObject({ code: "E_AUTH" });
     expect(`${error.message}${error.hint}`).not.toContain("s3cr3t");
   });
