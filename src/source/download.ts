@@ -21,10 +21,13 @@ export interface Download {
   readonly isDrop: (error: unknown) => boolean;
   /** Waits before asking again, after drop number `drops`. */
   readonly pause: (drops: number) => Promise<void>;
+  /** Milliseconds without a further MiB after which a drop is the last one. */
+  readonly patience: number;
 }
 
 /**
- * The blob's bytes across dropped connections: up to 5 in a row without a further MiB between them. Where the far side
+ * The blob's bytes across dropped connections: up to 5 in a row without a further MiB between them, in the time there is
+ * patience for. Where the far side
  * starts over, what has been given out already is skipped; whether it was the same is for the digest to tell. Throws
  * E_DIGEST for more bytes than described, E_REGISTRY when the drops are too many, and what `open` throws.
  */
@@ -34,6 +37,7 @@ export async function* downloaded(download: Download, first: BlobPart): AsyncGen
   let done = 0;
   let drops = 0;
   let mark = 0;
+  let progressed = performance.now();
   for (;;) {
     let cause: unknown;
     try {
@@ -48,10 +52,14 @@ export async function* downloaded(download: Download, first: BlobPart): AsyncGen
       cause = error;
     }
     if (done === blob.size) return;
-    if (done - mark >= progressSize) drops = 0;
+    if (done - mark >= progressSize) {
+      drops = 0;
+      progressed = performance.now();
+    }
     mark = done;
     drops += 1;
-    if (drops > dropLimit) throw brokenOff(blob, name, done, cause);
+    if (drops > dropLimit || performance.now() - progressed > download.patience)
+      throw brokenOff(blob, name, done, cause);
     await download.pause(drops);
     part = await download.open(done);
   }

@@ -36,6 +36,8 @@ export interface Timing {
   readonly backoff: number;
   /** The longest wait that a Retry-After may ask for. */
   readonly longestWait: number;
+  /** From the first failure of a request, or the last progress of a download, until it is not tried again. */
+  readonly patience: number;
 }
 
 export const standardTiming: Timing = {
@@ -44,4 +46,5 @@ export const standardTiming: Timing = {
   idle: 60_000,
   backoff: 1_000,
   longestWait: 60_000,
+  patience: 180_000,
 };

@@ -4,11 +4,11 @@ import { type Descriptor, indexTypes, manifestLimit, manifestTypes } from "../im
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import { type BlobPart, downloaded } from "./download.ts";
 import type { HttpResponse } from "./http.ts";
-import type { SourceOptions } from "./options.ts";
+import { type SourceOptions, standardTiming } from "./options.ts";
 import { type Named, readBody } from "./registry-answer.ts";
 import { openRepository, type Repository } from "./repository.ts";
 import { type Documents, imageOf, type TopDocument } from "./resolution.ts";
-import { pause } from "./retry.ts";
+import { pause, waitAfter } from "./retry.ts";
 import type { ImageSource } from "./source.ts";
 import { checkBytes, mismatch } from "./verify.ts";
 
@@ -137,7 +137,9 @@ async function openBlob(blob: Descriptor, context: Context): Promise<AsyncIterab
     return !(error instanceof KeelsonError) && errnoOf(error) !== undefined;
   };
   const first = await open(0);
-  return downloaded({ blob, name, open, isDrop, pause: (drops) => pause(drops, undefined, options) }, first);
+  const { patience } = options.timing ?? standardTiming;
+  const wait = (drops: number): Promise<void> => pause(waitAfter(drops, undefined, options), options);
+  return downloaded({ blob, name, open, isDrop, pause: wait, patience }, first);
 }
 
 /** The part that an answer to a request from `offset` on holds; undefined when the range was not understood. */

@@ -8,8 +8,8 @@ const dropped = new Set(["ECONNRESET", "EPIPE", "EAI_AGAIN"]);
 const unreached = new Set(["ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ECONNABORTED"]);
 
 /**
- * Sends `request` until it is answered with neither 429 nor 5xx and `use` has read what it wants, up to 5 times. The last
- * answer counts whatever its status. Throws the last system error, and what `use` throws.
+ * Sends `request` until it is answered with neither 429 nor 5xx and `use` has read what it wants, up to 5 times and as
+ * long as there is patience. The last answer counts whatever its status. Throws the last system error, and what `use` throws.
  */
 export async function getPatiently<T>(
   http: Http,
@@ -17,27 +17,38 @@ export async function getPatiently<T>(
   options: SourceOptions,
   use: (response: HttpResponse) => Promise<T>,
 ): Promise<T> {
+  const { patience } = options.timing ?? standardTiming;
+  let failed: number | undefined;
+  const isLast = (attempt: number, wait: number): boolean => {
+    failed ??= performance.now();
+    return attempt === tries || performance.now() - failed + wait > patience;
+  };
   for (let attempt = 1; ; attempt++) {
-    let retryAfter: string | undefined;
+    let wait = waitAfter(attempt, undefined, options);
     try {
       const response = await http.get(request);
-      if (attempt === tries || !isBusy(response.status)) return await use(response);
-      retryAfter = response.headers["retry-after"];
+      if (!isBusy(response.status)) return await use(response);
+      wait = waitAfter(attempt, response.headers["retry-after"], options);
+      if (isLast(attempt, wait)) return await use(response);
       response.discard();
     } catch (error) {
-      if (attempt === tries || !isPassing(error, http, request.url)) throw error;
+      if (!isPassing(error, http, request.url) || isLast(attempt, wait)) throw error;
     }
-    await pause(attempt, retryAfter, options);
+    await pause(wait, options);
   }
 }
 
-/** Waits before the try that follows failure number `failures`, counted from 1. */
-export async function pause(failures: number, retryAfter: string | undefined, options: SourceOptions): Promise<void> {
+/** Milliseconds to wait before the try that follows failure number `failures`, counted from 1. */
+export function waitAfter(failures: number, retryAfter: string | undefined, options: SourceOptions): number {
   const { backoff, longestWait } = options.timing ?? standardTiming;
   // Clients that failed together should not come back together.
   const doubled = backoff * 2 ** (failures - 1) * (0.5 + Math.random());
   const asked = retryAfter === undefined ? undefined : askedDelay(retryAfter, Date.now());
-  const time = Math.min(longestWait, asked ?? doubled);
+  return Math.min(longestWait, asked ?? doubled);
+}
+
+/** Throws the reason when the options' signal is aborted meanwhile. */
+export async function pause(time: number, options: SourceOptions): Promise<void> {
   try {
     await sleep(time, undefined, options.signal && { signal: options.signal });
   } catch (error) {

@@ -24,6 +24,8 @@ export interface TestRegistryOptions {
   readonly tls?: boolean;
   /** With TLS: only who shows a certificate of the authority is spoken to. */
   readonly clientCertificates?: boolean;
+  /** With TLS: the token server that the registry names; no token of it is ever good enough. */
+  readonly tokenServer?: string;
   /** Basic authentication: the only user that may do anything. */
   readonly user?: { readonly name: string; readonly password: string };
 }
@@ -66,6 +68,16 @@ function configuration(directory: string, storage: string, options: TestRegistry
     storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
     // The secret is for uploads that span several registries.
     http: { addr: "127.0.0.1:0", secret: "test", ...(tls && { tls }) },
+    ...(options.tokenServer && {
+      auth: {
+        token: {
+          realm: options.tokenServer,
+          service: "test",
+          issuer: "test",
+          rootcertbundle: join(directory, "ca.pem"),
+        },
+      },
+    }),
     ...(options.user && { auth: { htpasswd: { realm: "test", path: join(directory, "htpasswd") } } }),
   };
 }

@@ -4,11 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parsePlatform } from "../../src/image/platform.ts";
+import { parseReference } from "../../src/image/reference.ts";
 import { isSameSite } from "../../src/source/auth.ts";
 import { parseChallenge } from "../../src/source/challenge.ts";
 import { findCredentials } from "../../src/source/credentials.ts";
+import { openSource } from "../../src/source/open.ts";
+import { startRegistry } from "../bed/registry.ts";
 import { addImage, type FakeRegistry, refuse, startFakeRegistry } from "../fakes/registry.ts";
-import { pull } from "./pull.ts";
+import { pull, testOptions } from "./pull.ts";
 
 const basic = Buffer.from("somebody:s3cr3t").toString("base64");
 let scratch: string;
@@ -85,6 +89,26 @@ describe("token authentication", () => {
     expect(tokens.requests[0]?.headers.authorization).toBeUndefined();
     await pull(`${fake.host}/team/app:v1`, { authFiles: [await authFile({ [realmHost]: { auth: basic } })] });
     expect(tokens.requests[1]?.headers.authorization).toBe(`Basic ${basic}`);
+  });
+
+  it("asks for one new token, though several layers meet the end of the old one", async () => {
+    const source = openSource(parseReference(`${fake.host}/team/app:v1`), testOptions);
+    const { manifest } = await source.resolve(parsePlatform("linux/amd64"));
+    const before = issued;
+    valid = (token) => token !== `token-${before}`;
+    const [layer] = manifest.layers;
+    if (layer === undefined) throw new Error("the image has no layer");
+    await Promise.all([1, 2, 3].map(async () => (await source.openBlob(layer))[Symbol.asyncIterator]().next()));
+    await source.close();
+    expect(issued).toBe(before + 1);
+  });
+
+  it("of a registry with TLS never goes to a token server without", async () => {
+    const registry = await startRegistry({ tls: true, tokenServer: `http://${tokens.host}/token` });
+    const failure = pull(`${registry.host}/team/app:v1`, { tlsVerify: true, ca: [registry.ca ?? ""] });
+    await expect(failure).rejects.toMatchObject({ code: "E_AUTH", message: expect.stringContaining("plain HTTP") });
+    expect(tokens.requests).toEqual([]);
+    await registry.stop();
   });
 
   it("ends after one new token is refused too", async () => {

@@ -43,6 +43,13 @@ describe("a broken download", () => {
     ],
     ["answered without saying which", (response) => void response.writeHead(206).end(stored.subarray(7))],
     ["refused", (response) => void response.writeHead(416).end()],
+    [
+      "answered in several parts",
+      (response) =>
+        void response
+          .writeHead(206, { "content-type": "multipart/byteranges; boundary=x" })
+          .end("--x\r\n\r\nabc\r\n--x--"),
+    ],
   ])("starts over when the range is %s", async (_how, answer) => {
     faulty.onLayer((request, response, before) => {
       if (before === 0) return dropAt(1_000_000, request, response);
@@ -51,6 +58,36 @@ describe("a broken download", () => {
       return true;
     });
     expect((await pull(faulty.reference)).tars).toEqual([digestOf(tar)]);
+  });
+
+  it("is found out when the rest is shifted by a byte", async () => {
+    faulty.onLayer((request, response, before) => {
+      if (before === 0) return dropAt(1_000_000, request, response);
+      const range = { "content-range": `bytes 1000000-${stored.length - 1}/${stored.length}` };
+      response.writeHead(206, range).end(Buffer.concat([Buffer.of(0), stored.subarray(1_000_000, -1)]));
+      return true;
+    });
+    await expect(pull(faulty.reference)).rejects.toMatchObject({ code: "E_DIGEST" });
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ["is reset", (response) => response.write(stored.subarray(0, 500_000), () => response.socket?.resetAndDestroy())],
+    ["ends too early, its length untold", (response) => response.end(stored.subarray(0, 500_000))],
+  ])("goes on after the connection %s", async (_how, answer) => {
+    faulty.onLayer((_request, response, before) => {
+      if (before > 0) return false;
+      answer(response.writeHead(200));
+      return true;
+    });
+    expect((await pull(faulty.reference)).tars).toEqual([digestOf(tar)]);
+    expect(faulty.layerRequests()).toHaveLength(2);
+  });
+
+  it("is given up when there is no patience left for it", async () => {
+    faulty.onLayer((request, response) => dropAt(1000, request, response));
+    const timing = { ...testOptions.timing, patience: -1 } as never;
+    await expect(pull(faulty.reference, { timing })).rejects.toMatchObject({ code: "E_REGISTRY" });
+    expect(faulty.layerRequests()).toHaveLength(1);
   });
 
   it("is found out when the registry starts over with other bytes", async () => {

@@ -8,9 +8,10 @@ import { parsePlatform } from "../../src/image/platform.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { openSource } from "../../src/source/open.ts";
 import { type FaultyRegistry, startFaultyRegistry, stored, tar } from "../fakes/faulty-registry.ts";
-import { addImage, type FakeRegistry, refuse, startFakeRegistry } from "../fakes/registry.ts";
+import { addImage, addManifest, type FakeRegistry, refuse, startFakeRegistry } from "../fakes/registry.ts";
 import { pull, testOptions } from "./pull.ts";
 
+const timing = { connect: 5_000, headers: 5_000, idle: 5_000, backoff: 1, longestWait: 20, patience: 20_000 };
 let faulty: FaultyRegistry;
 let other: FakeRegistry;
 
@@ -31,6 +32,44 @@ describe("a registry in trouble", () => {
     expect(failures).toBeGreaterThanOrEqual(5);
   });
 
+  it("is asked again at the date that it names", async () => {
+    let failures = 0;
+    faulty.fake.fault = (_request, response) =>
+      failures++ < 2 &&
+      refuse(response, 429, "TOOMANYREQUESTS", { "retry-after": new Date(Date.now() - 1000).toUTCString() });
+    expect((await pull(faulty.reference, { timing: { ...timing, backoff: 20_000 } })).tars).toEqual([digestOf(tar)]);
+  });
+
+  it("is asked no more once it has wanted more time than there is patience for", async () => {
+    faulty.fake.fault = (_request, response) => refuse(response, 429, "TOOMANYREQUESTS", { "retry-after": "3600" });
+    const failure = pull(faulty.reference, { timing: { ...timing, longestWait: 60_000, patience: 59_000 } });
+    await expect(failure).rejects.toMatchObject({ code: "E_REGISTRY", message: expect.stringContaining("status 429") });
+    expect(faulty.fake.requests).toHaveLength(1);
+  });
+
+  it("is not quoted when it answers with a web page", async () => {
+    faulty.fake.fault = (_request, response) => {
+      response.writeHead(502, { "content-type": "text/html" }).end("<html>Bad gateway</html>");
+      return true;
+    };
+    await expect(pull(faulty.reference)).rejects.toThrow(
+      `${faulty.fake.host}, repository team/app: status 502: it answered with a web page`,
+    );
+  });
+
+  it("is given up when it sends its headers byte by byte", async () => {
+    const dribble: NodeJS.Timeout[] = [];
+    faulty.fake.fault = (request) => {
+      request.socket.write("HTTP/1.1 200 OK\r\nx: ");
+      dribble.push(setInterval(() => request.socket.write("a"), 5));
+      return true;
+    };
+    const short = { ...timing, headers: 60, patience: 0 };
+    await expect(pull(faulty.reference, { timing: short })).rejects.toMatchObject({ code: "E_REGISTRY" });
+    dribble.forEach(clearInterval);
+    expect(faulty.fake.requests).toHaveLength(1);
+  });
+
   it("is asked five times and no more, and its words are passed on", async () => {
     faulty.fake.fault = (_request, response) => refuse(response, 503, "UNAVAILABLE\u001b[31m");
     const failure = pull(faulty.reference);
@@ -41,7 +80,7 @@ describe("a registry in trouble", () => {
 
   it("is given up when it accepts connections and says nothing", async () => {
     faulty.fake.fault = () => true;
-    const timing = { connect: 1000, headers: 50, idle: 50, backoff: 1, longestWait: 5 };
+    const timing = { connect: 1000, headers: 50, idle: 50, backoff: 1, longestWait: 5, patience: 20_000 };
     await expect(pull(faulty.reference, { timing })).rejects.toMatchObject({ code: "E_REGISTRY" });
   });
 
@@ -73,6 +112,25 @@ describe("a registry in trouble", () => {
       return true;
     });
     await expect(pull(faulty.reference, { signal: stop.signal })).rejects.toBe(reason);
+  });
+});
+
+describe("a registry that would send keelson elsewhere", () => {
+  it("is not followed by the urls of a layer, and gets no cookie back", async () => {
+    const manifest = faulty.fake.manifests.get("v1");
+    const document = JSON.parse(manifest?.bytes.toString() ?? "");
+    document.layers[0].urls = [`http://${other.host}/layer`];
+    addManifest(faulty.fake, "foreign", document);
+    faulty.fake.fault = (_request, response) => {
+      response.setHeader("set-cookie", "session=1");
+      return false;
+    };
+    expect((await pull(`${faulty.fake.host}/team/app:foreign`)).tars).toEqual([digestOf(tar)]);
+    expect(other.requests).toEqual([]);
+    expect(faulty.fake.requests.map(({ headers }) => headers.cookie)).toEqual([undefined, undefined, undefined]);
+    expect(new Set(faulty.fake.requests.map(({ headers }) => headers["accept-encoding"]))).toEqual(
+      new Set(["identity"]),
+    );
   });
 });
 
