@@ -109,7 +109,7 @@ it("a repository with a parent has what the parent has, and says so when it is n
   const [paths, directory] = [await newStore(), scratchDirectory()];
   const [object = ""] = objectsOf(paths);
   const name = object.split("/").slice(-2).join("").replace(".file", "");
-  const repository = openRepository(join(directory, "repo"), paths.repository);
+  const repository = openRepository(join(directory, "repo"), { parent: paths.repository });
   expect([repository.has(name, "file"), repository.locate(name, "file")]).toEqual([true, object]);
   const alone = openRepository(join(directory, "alone"));
   expect(alone.has(name, "file")).toBe(false);
