@@ -32,3 +32,8 @@ export async function flip(path: string): Promise<void> {
   bytes[0] = (bytes[0] ?? 0) ^ 1;
   await writeFile(path, bytes);
 }
+
+/** Rows in the order of their paths. */
+export function byPath<T extends { readonly path: string }>(rows: readonly T[]): readonly T[] {
+  return rows.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
