@@ -109,11 +109,11 @@ function check(work: Work, name: string | undefined): readonly Drift[] {
 }
 
 async function healEntries(work: Work, drifts: readonly Drift[]): Promise<void> {
+  const findings = drifts.flatMap((drift) => (drift.kind === "tree" ? [drift.finding] : []));
+  if (findings.length === 0) return;
   const { repository: path } = work.world.paths;
   const repository = openRepository(path);
-  for (const drift of drifts) {
-    if (drift.kind !== "tree") continue;
-    const { finding } = drift;
+  for (const finding of findings) {
     work.world.signal.throwIfAborted();
     await attempt(work, [finding.path], () => {
       checkObjects(work, finding);
