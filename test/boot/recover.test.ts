@@ -22,8 +22,12 @@ const journal = "/var/lib/keelson/journal/transaction";
 const version = async (): Promise<string> => (await host.machine.ok(["cat", "/var/lib/svc/version"])).trim();
 
 /** Kills keelson where it is about to remove `path`, pulls the machine's plug, and boots it again. */
-async function cutAt(path: string, ...args: readonly string[]): Promise<void> {
-  const inject = ["-f", "-qq", "-o", "/dev/null", "-P", path, "-e", "inject=unlink,unlinkat:signal=KILL"];
+function cutAt(path: string, ...args: readonly string[]): Promise<void> {
+  return cutAtCall("unlink,unlinkat", path, args);
+}
+
+async function cutAtCall(calls: string, path: string, args: readonly string[]): Promise<void> {
+  const inject = ["-f", "-qq", "-o", "/dev/null", "-P", path, "-e", `inject=${calls}:signal=KILL`];
   const { status, stderr } = await host.machine.run(["strace", ...inject, host.program, ...args]);
   expect(status, stderr).toBe(-1);
   await host.cutPower();
@@ -49,6 +53,14 @@ it("a boot takes back an update that a power cut left before its end, and then s
   ]);
   expect(Number(recovered.ExecMainExitTimestampMonotonic)).toBeGreaterThan(0);
   expect(Number(recovered.ExecMainExitTimestampMonotonic)).toBeLessThan(Number(started.InactiveExitTimestampMonotonic));
+});
+
+it("what an update had disabled when the power went is enabled again, and comes up with that very boot", async () => {
+  const update = ["update", "svc", "--rebase", inRegistry("relinked"), "--tls-verify=false"];
+  await cutAtCall("rename", "/etc/systemd/system/.svc.service.keelson-new", update);
+  await expectRecovered("update svc had been interrupted and was taken back");
+  expect(await host.systemctl("is-enabled", "svc")).toBe("enabled\n");
+  expect([(await host.show("svc.service", "ActiveState")).ActiveState, await version()]).toEqual(["active", "1"]);
 });
 
 it("a boot with nothing to recover does not run keelson", async () => {

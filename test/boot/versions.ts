@@ -4,7 +4,7 @@ import { base, ends } from "./payloads.ts";
 /** Versions of one service, good and faulty: what each says it is stands in its /data/version. */
 export async function buildVersions() {
   const say = (version: string): string => `echo ${version} >/data/version; `;
-  const [v1, v2, fails, later, loops, unready, sick, breaks] = await Promise.all([
+  const [v1, v2, fails, later, loops, unready, sick, breaks, relinked] = await Promise.all([
     version(say("1") + ends),
     version(say("2") + ends),
     version(`${say("3")}echo cannot open the database >&2; exit 3`, "Type=notify"),
@@ -13,8 +13,9 @@ export async function buildVersions() {
     version(say("6") + ends, "Type=notify\nTimeoutStartSec=1s"),
     version(say("7") + ends, "", { command: ["/bin/busybox", "false"], interval: "200ms", retries: 1 }),
     version(say("none") + ends),
+    version(say("8") + ends, "[Install]\nWantedBy=basic.target"),
   ]);
-  return { v1, v2, fails, later, loops, unready, sick, breaks };
+  return { v1, v2, fails, later, loops, unready, sick, breaks, relinked };
 }
 
 function version(script: string, lines = "", health?: object): Promise<TestImage> {
