@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { KeelsonError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
@@ -103,7 +104,7 @@ export async function stageImage(world: World, offer: Offer, options: StageOptio
   const { layerEntries, layerSize } = world.settings;
   const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
   try {
-    const fetched = await addLayers(world, source, offered, stage);
+    const fetched = await addLayers(world, offer, stage);
     const image = storedAs(world, reference, offered, stage, options.kept);
     return {
       image,
@@ -128,7 +129,7 @@ export function platformOf(text: string | undefined): Platform {
 }
 
 /** Fetches the layers that the store lacks, several at once; one that fails stops the others. */
-async function addLayers(world: World, source: ImageSource, offered: SourceImage, stage: ImageStage): Promise<Fetch> {
+async function addLayers(world: World, { reference, source, offered }: Offer, stage: ImageStage): Promise<Fetch> {
   const { layers } = offered.manifest;
   const { connections } = world.settings;
   const fetched: Descriptor[] = [];
@@ -143,7 +144,10 @@ async function addLayers(world: World, source: ImageSource, offered: SourceImage
       world.output.message(`${label}: already here`);
       return stage.addLayer(diffId);
     }
-    await readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
+    const read = readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
+    await read.catch((error: unknown) => {
+      throw ofImage(error, formatReference(reference));
+    });
     fetched.push(layer);
   });
   const bytes = fetched.reduce((total, { size }) => total + size, 0);
@@ -176,6 +180,13 @@ export async function readLayer<T>(
     progress.abandon();
     throw error;
   }
+}
+
+/** Names the image in a failure that knows of its layer alone. */
+function ofImage(error: unknown, name: string): unknown {
+  const known = error instanceof KeelsonError && ["E_DIGEST", "E_LAYER", "E_LIMIT"].includes(error.code);
+  if (!known || error.message.startsWith(name)) return error;
+  return new KeelsonError(error.code, `${name}: ${error.message}`, { hint: error.hint, cause: error });
 }
 
 /** The source, telling how many bytes of its blobs have passed, until it is stopped. */

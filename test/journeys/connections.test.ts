@@ -110,7 +110,9 @@ it("a layer that fails ends the others, though they are silent, and nothing is l
     if (waiting.push(response) === 3) broken?.writeHead(200).end(Buffer.alloc(layers[1]?.size ?? 0, 1));
     return true;
   };
-  expect((await host.refused(1, ...install())).code).toMatch(/E_DIGEST|E_LAYER/);
+  const { code, message } = await host.refused(1, ...install());
+  expect(code).toMatch(/E_DIGEST|E_LAYER/);
+  expect(message).toContain(`${fake.host}/team/app:v1: ${layers[1]?.digest}`);
   expect(waiting).toHaveLength(3);
 });
 
