@@ -46,6 +46,7 @@ export const errorCodes = {
   E_START: { status: 5, meaning: "the change was made, but the service did not start" },
   E_UNHEALTHY: { status: 8, meaning: "the new deployment did not prove healthy; the one before it is back" },
   E_WIDENS: { status: 11, meaning: "the update would let the container do more than before; nothing was changed" },
+  E_POLICY: { status: 12, meaning: "policy.json does not let the image in; nothing was changed" },
   E_STOP: { status: 1, meaning: "the service did not stop; nothing was removed" },
   E_RECOVER: { status: 7, meaning: "an interrupted change could be neither finished nor undone" },
   E_INTERRUPTED: { status: 130, meaning: "stopped by a signal; what was begun has been undone" },

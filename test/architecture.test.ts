@@ -24,7 +24,9 @@ const parts: Readonly<Record<string, Part>> = {
   layer: { imports: ["image"], builtIns: pureBuiltIns },
   contract: { imports: ["image", "layer"], builtIns: pureBuiltIns },
   plan: { imports: ["image", "layer", "contract"], builtIns: pureBuiltIns },
-  source: { imports: ["image", "toml"] },
+  trust: { imports: ["image"], builtIns: pureBuiltIns },
+  yaml: { imports: [], builtIns: [] },
+  source: { imports: ["image", "trust", "toml", "yaml"] },
   // It reads /exports out of an image's tree, in the contract's terms.
   store: { imports: ["image", "layer", "contract"] },
   ini: { imports: ["image"], builtIns: [] },
@@ -53,6 +55,8 @@ const packageHomes: Readonly<Record<string, string>> = {
   tar: "source/tar-index",
   koffi: "store/libc",
   diff: "plan/text-diff",
+  yaml: "yaml",
+  "@sigstore/core": "trust/certificate",
 };
 
 function pathsOf(names: readonly string[]): string {

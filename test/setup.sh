@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 
 packages="
   acl apache2-utils attr buildah busybox-static ca-certificates containerd crun curl dbus docker-registry
-  etcd-client etcd-server libcap2-bin mount openssl ostree procps python3 runc skopeo strace systemd
-  systemd-container systemd-sysv tar umoci util-linux zstd
+  etcd-client etcd-server gpg gpg-agent gpgconf gpgv libcap2-bin mount openssl ostree procps python3 runc
+  skopeo strace systemd systemd-container systemd-sysv tar umoci util-linux zstd
 "
 
 # shellcheck disable=SC2086

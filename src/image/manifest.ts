@@ -110,6 +110,23 @@ export function choosePlatform(index: Index, platform: Platform, name: string): 
   });
 }
 
+/** What is attached to an image: the contents of an OCI manifest that is no image itself. */
+export interface Attachment {
+  readonly layers: readonly Descriptor[];
+  /** Of the image it belongs to, where the manifest says so. */
+  readonly subject?: Digest;
+}
+
+/** Reads a manifest whatever its layers are. Throws E_MANIFEST. */
+export function parseAttachment(bytes: Uint8Array, name: string): Attachment {
+  const document = parseJsonObject(bytes, name, manifestLimit);
+  if (document.schemaVersion !== 2 || "manifests" in document || !Array.isArray(document.layers))
+    throw bad(name, "it is not a manifest");
+  if (document.layers.length > layerCountLimit) throw bad(name, `it has more than ${layerCountLimit} layers`);
+  const layers = document.layers.map((layer) => descriptorOf(layer, name));
+  return isObject(document.subject) ? { layers, subject: parseDigest(document.subject.digest) } : { layers };
+}
+
 /** Reads a descriptor. Throws E_MANIFEST. */
 function descriptorOf(value: unknown, name: string): Descriptor {
   if (!isObject(value)) throw bad(name, "a descriptor is not an object");

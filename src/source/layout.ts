@@ -7,9 +7,12 @@ import {
   indexTypes,
   manifestLimit,
   type PlatformDescriptor,
+  parseAttachment,
   parseManifest,
 } from "../image/manifest.ts";
 import { type FileReference, formatReference } from "../image/reference.ts";
+import type { ImageSignature } from "../trust/signature.ts";
+import { isAttachmentTag, mayBeAttachment, signaturesIn, signatureTag } from "./attachments.ts";
 import { type FileSet, readWhole, unreadable } from "./file-set.ts";
 import { type Documents, imageOf, withinLimit } from "./resolution.ts";
 import type { ImageSource } from "./source.ts";
@@ -39,6 +42,17 @@ export function openLayout(reference: FileReference, openFiles: () => Promise<Fi
       const entry = chosenEntry(await readIndex(await files(), name), reference.tag, name);
       const bytes = await readDocument(withinLimit(entry, name));
       return imageOf({ bytes, mediaType: entry.mediaType }, documents, platform);
+    },
+    signatures: async (digest) => {
+      const found: ImageSignature[] = [];
+      for (const entry of (await readIndex(await files(), name)).manifests) {
+        if (entry.digest === digest || !mayBeAttachment(entry)) continue;
+        const named = entry.annotations[nameAnnotation] === signatureTag(digest);
+        const bytes = await readDocument(entry);
+        if (named || parseAttachment(bytes, name).subject === digest)
+          found.push(...(await signaturesIn(bytes, name, readDocument)));
+      }
+      return found;
     },
     openBlob: async (layer) => {
       const file = await (await files()).open(blobPath(layer));
@@ -76,14 +90,15 @@ async function readIndex(files: FileSet, name: string): Promise<Index> {
 
 function chosenEntry(index: Index, tag: string | undefined, name: string): PlatformDescriptor {
   const named = (entry: PlatformDescriptor): string | undefined => entry.annotations[nameAnnotation];
-  const matching = index.manifests.filter((entry) => tag === undefined || named(entry) === tag);
+  const images = index.manifests.filter((entry) => !isAttachmentTag(named(entry)));
+  const matching = images.filter((entry) => tag === undefined || named(entry) === tag);
   const [entry, ...others] = matching;
   if (entry !== undefined && others.length === 0) return entry;
   if (entry !== undefined && tag !== undefined) {
     throw unreadable(name, `the tag is ambiguous: ${matching.length} images are called ${tag}`);
   }
-  const tags = index.manifests.map((one) => named(one) ?? one.digest).join(", ");
-  if (index.manifests.length === 0) throw unreadable(name, "it holds no image");
+  const tags = images.map((one) => named(one) ?? one.digest).join(", ");
+  if (images.length === 0) throw unreadable(name, "it holds no image");
   if (tag !== undefined) throw unreadable(name, `no image is called ${printable(tag)}; there are ${tags}`);
   throw unreadable(name, `it holds several images, choose one by its tag: ${tags}`);
 }

@@ -1,6 +1,8 @@
 import { KeelsonError } from "../errors.ts";
+import type { Digest } from "../image/digest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import { type Endpoint, endpointsOf, noRegistries } from "../image/registries.ts";
+import type { ImageSignature } from "../trust/signature.ts";
 import type { SourceOptions } from "./options.ts";
 import { openRegistry } from "./registry.ts";
 import type { ImageSource } from "./source.ts";
@@ -41,6 +43,7 @@ export function openMirrored(reference: RegistryReference, options: SourceOption
       first = at;
       return value;
     },
+    signatures: async (digest) => attachedTo(digest, (await open()).slice(first), options.signal),
     openBlob: async (layer) => (await attempt((source) => source.openBlob(layer))).value,
     close: async () => {
       // What could not even be opened has nothing to close.
@@ -48,6 +51,25 @@ export function openMirrored(reference: RegistryReference, options: SourceOption
       await Promise.all((all ?? []).map(({ source }) => source.close()));
     },
   };
+}
+
+/** A mirror may have an image without what is attached to it, or be away: then those behind it are asked. */
+async function attachedTo(
+  digest: Digest,
+  places: readonly Mirrored[],
+  signal: AbortSignal | undefined,
+): Promise<readonly ImageSignature[]> {
+  for (const [index, { source }] of places.entries()) {
+    const last = index === places.length - 1;
+    try {
+      const found = (await source.signatures?.(digest)) ?? [];
+      if (found.length > 0 || last) return found;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (last || !(error instanceof KeelsonError)) throw error;
+    }
+  }
+  return [];
 }
 
 async function endpoints(reference: RegistryReference, options: SourceOptions): Promise<readonly Endpoint[]> {

@@ -2,6 +2,7 @@ import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { digestOf } from "../image/digest.ts";
 import { type Descriptor, indexTypes, manifestLimit, manifestTypes } from "../image/manifest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
+import { signaturesIn, signatureTag } from "./attachments.ts";
 import { type BlobPart, downloaded } from "./download.ts";
 import type { HttpResponse } from "./http.ts";
 import { type SourceOptions, standardTiming } from "./options.ts";
@@ -45,11 +46,17 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   const documents: Documents = {
     name: context.name,
     readManifest: (descriptor) => fetchManifest(descriptor, context),
-    readConfig: (descriptor) => fetchConfig(descriptor, context),
+    readConfig: (descriptor) => fetchSmallBlob(descriptor, context),
   };
   return {
     resolve: async (platform, stored) => imageOf(await readTop(), documents, platform, stored),
     openBlob: (layer) => openBlob(layer, context),
+    signatures: async (digest) => {
+      const manifest = await fetchAttachment(signatureTag(digest), context);
+      return manifest === undefined
+        ? []
+        : signaturesIn(manifest, context.name, (blob) => fetchSmallBlob(blob, context));
+    },
     close: async () => {
       closed.abort(new Error(`${context.name} was closed`));
       repository.close();
@@ -106,7 +113,19 @@ async function fetchDocument(
   });
 }
 
-async function fetchConfig(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
+/** What is tagged as attached to an image; undefined when nothing is. */
+async function fetchAttachment(tag: string, { repository, name }: Context): Promise<Uint8Array | undefined> {
+  return repository.get(`manifests/${tag}`, { accept: manifestTypes[0] }, async (response) => {
+    if (response.status === 404) return void response.discard();
+    if (response.status !== 200) throw await repository.failure(response);
+    checkEncoding(response, name);
+    const bytes = await readBody(response, manifestLimit);
+    if (bytes === undefined) throw tooLarge(name);
+    return bytes;
+  });
+}
+
+async function fetchSmallBlob(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of await openBlob(descriptor, context)) pieces.push(piece);
   const bytes = Buffer.concat(pieces);

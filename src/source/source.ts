@@ -2,6 +2,7 @@ import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import type { Descriptor, Manifest } from "../image/manifest.ts";
 import type { Platform } from "../image/platform.ts";
+import type { ImageSignature } from "../trust/signature.ts";
 
 /** A place that one image comes from: a registry repository, a layout, an archive. */
 export interface ImageSource {
@@ -15,6 +16,11 @@ export interface ImageSource {
    * ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
    */
   openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * The signatures that are attached to the manifest of that digest, unchecked. Absent where the transport has no place
+   * for any. Throws as resolve does.
+   */
+  signatures?(digest: Digest): Promise<readonly ImageSignature[]>;
   /** Gives up connections and open files. No stream may be read afterwards. */
   close(): Promise<void>;
 }
