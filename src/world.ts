@@ -11,13 +11,16 @@ import type { TransactionHost } from "./host/transaction.ts";
 import { watchUnit } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Registries } from "./image/registries.ts";
+import type { Verified } from "./image/verified.ts";
 import type { Output } from "./output.ts";
 import type { HostFacts } from "./plan/facts.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
+import type { SourceOptions } from "./source/options.ts";
 import { readRegistries, writeChosenAlias } from "./source/registries-files.ts";
 import type { ImageSource } from "./source/source.ts";
+import type { Subject } from "./source/trust.ts";
 import { type StorePaths, storePaths } from "./store/store.ts";
 
 /** Everything a command may touch. */
@@ -44,6 +47,8 @@ export interface World {
   registries(): Promise<Registries>;
   /** Keeps what a person chose for a short name: `host/repository`. */
   rememberAlias(name: string, repository: string): Promise<void>;
+  /** What policy.json says of an image; throws E_POLICY when it is not let in. See judgeImage. */
+  judge(subject: Subject): Promise<Verified>;
   templates(): DefaultTemplates;
   close(): Promise<void>;
 }
@@ -106,6 +111,11 @@ export function openWorld(options: WorldOptions): World {
     read ??= readRegistries({ system: root.path("/etc/containers"), own, chosen });
     return read;
   };
+  const sourceOptions = (tlsVerify: boolean): SourceOptions => ({
+    ...steadyOptions(settings, root, options),
+    tlsVerify: tlsVerify && settings.tlsVerify,
+    registries,
+  });
   return {
     root,
     rootPath,
@@ -122,23 +132,34 @@ export function openWorld(options: WorldOptions): World {
     now: () => new Date(),
     uuid: () => randomUUID(),
     scratch: () => tmpdir(),
-    source: (reference, tlsVerify) =>
-      openSource(reference, {
-        tlsVerify: tlsVerify && settings.tlsVerify,
-        authFiles: settings.authFiles,
-        cacheDirectory: tmpdir(),
-        userAgent: `keelson/${options.version}`,
-        registries,
-        helperEnvironment: settings.helperEnvironment,
-        certificates: [join(own, "certs.d"), root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
-        proxies: settings.proxies,
-        ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
-        signal: options.signal,
-      }),
+    source: (reference, tlsVerify) => openSource(reference, sourceOptions(tlsVerify)),
+    judge: async (subject) => {
+      const { judge } = await import("./source/trust.ts");
+      return judge(subject, { prefix: root.prefix, home: settings.home }, sourceOptions(subject.tlsVerify));
+    },
     registries,
     rememberAlias: (name, repository) => writeChosenAlias(chosen, name, repository),
     templates: () => readTemplates(join(options.home, "unit-templates")),
     close: async () => systemd?.close(),
+  };
+}
+
+/** What holds for every source of a world. */
+function steadyOptions(
+  settings: Settings,
+  root: HostRoot,
+  { version, signal }: WorldOptions,
+): Omit<SourceOptions, "tlsVerify"> {
+  const own = join(settings.home, ".config/containers/certs.d");
+  return {
+    authFiles: settings.authFiles,
+    cacheDirectory: tmpdir(),
+    userAgent: `keelson/${version}`,
+    helperEnvironment: settings.helperEnvironment,
+    certificates: [own, root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
+    proxies: settings.proxies,
+    ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
+    signal,
   };
 }
 

@@ -3,6 +3,7 @@ import { KeelsonError, printable } from "../errors.ts";
 import { readContainer } from "../host/deployments.ts";
 import { dropIns } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
+import { describeVerified, formatVerified } from "../image/verified.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import { describePrivilege } from "../plan/preview.ts";
@@ -34,6 +35,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     `name: ${name}`,
     `image: ${image.reference}`,
     `digest: ${image.digest}`,
+    `verified: ${formatVerified(image.verified)}`,
     `generation: ${generation}`,
     `state: ${service === undefined ? "no service" : (state?.activeState ?? "unknown")}`,
     `runtime: ${deployment.runtime}`,
@@ -75,6 +77,7 @@ function imageInfo(world: World, image: StoredImage): void {
     id: image.id,
     commit: image.commit,
     platform: formatPlatform(config.platform),
+    verified: describeVerified(image.verified),
     created: config.created ?? null,
     layers: manifest.layers.map((layer, index) => ({
       digest: layer.digest,
@@ -90,6 +93,7 @@ function imageInfo(world: World, image: StoredImage): void {
     `digest: ${image.digest}`,
     `id: ${image.id}`,
     `platform: ${document.platform}`,
+    `verified: ${formatVerified(image.verified)}`,
     ...Object.entries(config.labels)
       .sort()
       .map(([key, value]) => `${key}: ${value}`),

@@ -15,7 +15,7 @@ import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { announce, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
-import { fetchImage, type ImageAtHand, type PullRequest, platformOf, storedImage } from "./pull.ts";
+import { fetchImage, type ImageAtHand, type PullRequest, trustedImage } from "./pull.ts";
 
 export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];
@@ -41,7 +41,7 @@ export async function install(world: World, given: InstallRequest): Promise<numb
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "install", async () => {
     await checkFree(world, name);
-    const stored = imageInStore(world, request);
+    const stored = await imageInStore(world, request);
     const image = stored ?? (await fetchImage(world, request, { kept: false }));
     try {
       const proposal = await proposeSwitch(world, request, name, image);
@@ -62,15 +62,14 @@ export async function install(world: World, given: InstallRequest): Promise<numb
 }
 
 /** What a registry's tag named when it was pulled serves as it is; a file is read again, as it may be another by now. */
-function imageInStore(world: World, request: InstallRequest): ImageAtHand | undefined {
-  const reference = readReference(request.image);
-  return reference.kind === "registry" ? storedImage(world, reference, platformOf(request.platform)) : undefined;
+async function imageInStore(world: World, request: InstallRequest): Promise<ImageAtHand | undefined> {
+  return readReference(request.image).kind === "registry" ? trustedImage(world, request) : undefined;
 }
 
 /** Prints the plan; exit status 10. What is fetched for it goes to a scratch directory and away again; the root is only read. */
 async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
   await checkFree(world, name);
-  const stored = imageInStore(world, request);
+  const stored = await imageInStore(world, request);
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
   try {
     const { deployment, plan } = await proposeSwitch(world, request, name, image);

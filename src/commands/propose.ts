@@ -44,7 +44,7 @@ export async function propose(
   const read = (path: string): string => readTreeText(tree, path, readFile);
   const contract = parseContract(readExports(tree, readFile));
   const configured = request.runtime ?? settings.runtime;
-  const { digest, id, commit } = image.image;
+  const { digest, id, commit, verified } = image.image;
   return planDeployment(
     {
       name,
@@ -56,6 +56,7 @@ export async function propose(
         id,
         commit,
         platform: formatPlatform(image.config.platform),
+        ...(verified === undefined ? {} : { verified }),
       },
       imageConfig: image.config,
       contract: runsOnce(image) ? withoutHost(contract) : contract,

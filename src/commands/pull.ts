@@ -5,13 +5,21 @@ import type { Digest } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
 import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import type { Verified } from "../image/verified.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
 import { together, untilStopped } from "../source/together.ts";
 import type { ReadFile } from "../store/exports.ts";
-import { readDocuments, readImages, readReference, readStoredDocument, type StoredImage } from "../store/images.ts";
+import {
+  readDocuments,
+  readImages,
+  readReference,
+  readStoredDocument,
+  recordVerified,
+  type StoredImage,
+} from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, type World } from "../world.ts";
@@ -50,7 +58,7 @@ export async function pull(world: World, request: PullRequest): Promise<void> {
 }
 
 /** The image of a reference as the store has it, whole; undefined when it lacks anything, or the platform is another. */
-export function storedImage(world: World, reference: Reference, platform: Platform): ImageAtHand | undefined {
+function storedImage(world: World, reference: Reference, platform: Platform): ImageAtHand | undefined {
   const name = formatReference(reference);
   const image = readImages(world.paths.images).find((stored) => stored.reference === name);
   if (image === undefined) return undefined;
@@ -66,11 +74,43 @@ export function storedImage(world: World, reference: Reference, platform: Platfo
   return { image, config, tree, fetched, readFile: (file) => readObject(world.paths, file.object), publish: () => {} };
 }
 
+/**
+ * storedImage, once the policy has let it in: again, where it is another policy than the one that let it into the store. Nobody
+ * is asked for signatures when `offline`.
+ */
+export async function trustedImage(
+  world: World,
+  request: PullRequest,
+  offline = false,
+): Promise<ImageAtHand | undefined> {
+  const reference = readReference(request.image);
+  const stored = storedImage(world, reference, platformOf(request.platform));
+  if (stored === undefined) return undefined;
+  const { tlsVerify } = request;
+  const { digest, verified: before } = stored.image;
+  const image = { ...stored.image, verified: await world.judge({ reference, digest, tlsVerify, before, offline }) };
+  return { ...stored, image, publish: () => recordVerified(world.paths.images, image) };
+}
+
+/** What the policy says of an image that is offered; nothing of it but its documents has been read. */
+export async function judgeOffer(world: World, { reference, source, offered, tlsVerify }: Offer): Promise<Verified> {
+  const { digest } = offered;
+  const before = storedUnder(world, reference, digest)?.verified;
+  return world.judge({ reference, digest, tlsVerify, before, source });
+}
+
+/** The image of that reference and digest as the store lists it. */
+export function storedUnder(world: World, reference: Reference, digest: Digest): StoredImage | undefined {
+  const name = formatReference(reference);
+  return readImages(world.paths.images).find((image) => image.reference === name && image.digest === digest);
+}
+
 /** What a reference names now, told by its documents; nothing else has been read. */
 export interface Offer {
   readonly reference: Reference;
   readonly source: ImageSource;
   readonly offered: SourceImage;
+  readonly tlsVerify: boolean;
 }
 
 export interface StageOptions {
@@ -86,7 +126,8 @@ export async function seekImage(world: World, request: PullRequest): Promise<Off
   const source = world.source(reference, request.tlsVerify);
   const stored = (digest: Digest): Buffer | undefined => readStoredDocument(world.paths.images, digest);
   try {
-    return { reference, source, offered: await source.resolve(platformOf(request.platform), stored) };
+    const offered = await source.resolve(platformOf(request.platform), stored);
+    return { reference, source, offered, tlsVerify: request.tlsVerify };
   } catch (error) {
     await source.close();
     throw error;
@@ -98,14 +139,27 @@ export async function fetchImage(world: World, request: PullRequest, options: St
   return stageImage(world, await seekImage(world, request), options);
 }
 
-/** Fetches what the store lacks of an image that is offered, and stages it. */
+/** Asks the policy, fetches what the store lacks of an image that is offered, and stages it. */
 export async function stageImage(world: World, offer: Offer, options: StageOptions): Promise<ImageAtHand> {
-  const { reference, source, offered } = offer;
+  try {
+    return await stageVerified(world, offer, await judgeOffer(world, offer), options);
+  } finally {
+    await offer.source.close();
+  }
+}
+
+async function stageVerified(
+  world: World,
+  offer: Offer,
+  verified: Verified,
+  options: StageOptions,
+): Promise<ImageAtHand> {
+  const { reference, offered } = offer;
   const { layerEntries, layerSize } = world.settings;
   const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
   try {
     const fetched = await addLayers(world, offer, stage);
-    const image = storedAs(world, reference, offered, stage, options.kept);
+    const image = { ...storedAs(world, reference, offered, stage, options.kept), verified };
     return {
       image,
       config: offered.config,
@@ -118,8 +172,6 @@ export async function stageImage(world: World, offer: Offer, options: StageOptio
   } catch (error) {
     stage.discard();
     throw error;
-  } finally {
-    await source.close();
   }
 }
 

@@ -14,12 +14,12 @@ import { parseOverrides } from "../plan/overrides.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { refuseWidening } from "../plan/privileges.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { readReference } from "../store/images.ts";
+import { recordVerified } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { announce, propose, readContent } from "./propose.ts";
-import { type ImageAtHand, platformOf, seekImage, stageImage, storedImage } from "./pull.ts";
+import { type ImageAtHand, judgeOffer, seekImage, stageImage, storedUnder, trustedImage } from "./pull.ts";
 
 export interface UpdateRequest {
   readonly name?: string | undefined;
@@ -175,7 +175,7 @@ async function imageFor(
   const unchanged = (reference: string | undefined, digest: string): boolean =>
     same && digest === from.image.digest && (reference ?? digest) === from.image.reference;
   if (request.offline) {
-    const stored = storedImage(world, readReference(image), platformOf(platform));
+    const stored = await trustedImage(world, { image, platform, tlsVerify: request.tlsVerify }, true);
     if (stored === undefined) {
       throw new KeelsonError("E_NOT_FOUND", `${image} is not in the store`, {
         hint: "Pull it, or leave out --offline.",
@@ -187,7 +187,9 @@ async function imageFor(
   if (!unchanged(formatReference(offer.reference), offer.offered.digest)) {
     return stageImage(world, offer, { kept: false, ...(scratch === undefined ? {} : { scratch }) });
   }
-  await offer.source.close();
+  const verified = await judgeOffer(world, offer).finally(() => offer.source.close());
+  const stored = storedUnder(world, offer.reference, offer.offered.digest);
+  if (stored !== undefined && scratch === undefined) recordVerified(world.paths.images, { ...stored, verified });
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { Digest } from "../image/digest.ts";
 import type { HealthCheck } from "../image/health.ts";
 import type { Json } from "../image/json.ts";
+import type { Verified } from "../image/verified.ts";
 import type { ObjectName } from "../layer/change.ts";
 
 /**
@@ -45,6 +46,8 @@ export interface DeployedImage {
   readonly commit: string;
   /** `os/architecture[/variant]`. */
   readonly platform: string;
+  /** What the policy had to say of it when the deployment was made; absent in records from before that was asked. */
+  readonly verified?: Verified;
 }
 
 export interface DeployedService {

@@ -1,3 +1,4 @@
+import { describeVerified } from "../image/verified.ts";
 import { shownPath } from "../layer/path.ts";
 import { formatChange, type HostChange } from "./change.ts";
 import type { Deployment, HostAction } from "./deployment.ts";
@@ -28,6 +29,7 @@ export function describeDeployment(deployment: Deployment): Readonly<Record<stri
     id: image.id,
     commit: image.commit,
     platform: image.platform,
+    verified: describeVerified(image.verified),
     runtime,
     rootfs: rootfs ?? null,
     unit: service?.unit ?? null,

@@ -6,6 +6,7 @@ import { type Digest, digestOf, hexOf, parseDigest } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
 import { type Manifest, parseManifest } from "../image/manifest.ts";
 import { formatReference, parseReference, type Reference } from "../image/reference.ts";
+import { parseVerified, type Verified } from "../image/verified.ts";
 import type { ObjectName } from "../layer/change.ts";
 import { writeDurably } from "./durable.ts";
 
@@ -23,6 +24,8 @@ export interface StoredImage {
   readonly pulled: string;
   /** Pulled for its own sake, so that the last container to go does not take it along. */
   readonly kept: boolean;
+  /** What the policy had to say of it; absent for an image that came before that was asked. */
+  readonly verified?: Verified;
 }
 
 /** What of an image its content follows from, whatever it is called. */
@@ -42,6 +45,7 @@ const annotations = {
   commit: "dev.keelson.image.commit",
   pulled: "dev.keelson.image.pulled",
   kept: "dev.keelson.image.kept",
+  verified: "dev.keelson.image.verified",
 } as const;
 
 /** Where the list of images is kept. */
@@ -73,6 +77,7 @@ function parseIndex(bytes: Uint8Array): StoredImage[] {
     const notes: unknown = isObject(row) ? row.annotations : undefined;
     if (!isObject(row) || !isObject(notes)) throw damaged("index.json");
     const reference = notes[annotations.reference];
+    const verified = parseVerified(notes[annotations.verified]);
     return {
       ...(typeof reference === "string" ? { reference } : {}),
       digest: parseDigest(row.digest),
@@ -80,6 +85,7 @@ function parseIndex(bytes: Uint8Array): StoredImage[] {
       commit: String(notes[annotations.commit]),
       pulled: String(notes[annotations.pulled]),
       kept: notes[annotations.kept] === "true",
+      ...(verified === undefined ? {} : { verified }),
     };
   });
 }
@@ -110,6 +116,17 @@ export function writeImage(
 export function writeDocuments(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): void {
   writeBlob(directory, configBytes);
   writeBlob(directory, manifestBytes);
+}
+
+/** Keeps what the policy has to say now of an image that is in the store. */
+export function recordVerified(directory: string, image: StoredImage): void {
+  const { verified } = image;
+  if (verified === undefined) return;
+  const known = (other: StoredImage): boolean => sameName(other, image) && other.digest === image.digest;
+  writeIndex(
+    directory,
+    readImages(directory).map((other) => (known(other) ? { ...other, verified } : other)),
+  );
 }
 
 /** Forgets these names. What only those images had stays until it is pruned. */
@@ -200,6 +217,7 @@ function writeIndex(directory: string, images: readonly StoredImage[]): void {
       [annotations.commit]: image.commit,
       [annotations.pulled]: image.pulled,
       [annotations.kept]: String(image.kept),
+      ...(image.verified === undefined ? {} : { [annotations.verified]: JSON.stringify(image.verified) }),
     };
     const { mediaType } = parseManifest(bytes, undefined, image.digest);
     return { mediaType, digest: image.digest, size: bytes.length, annotations: notes };
