@@ -36,10 +36,11 @@ const parts: Readonly<Record<string, Part>> = {
   output: { imports: [], builtIns: ["readline"] },
   world: { imports: ["image", "layer", "contract", "plan", "source", "store", "host", "settings", "output"] },
   "commands/name": { imports: forCommands },
-  "commands/pull": { imports: [...forCommands, "commands/name"] },
+  "commands/offer": { imports: forCommands },
+  "commands/pull": { imports: [...forCommands, "commands/name", "commands/offer"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   // One command of several files.
-  "commands/repair": { imports: [...forCommands, "commands/pull", "commands/name"] },
+  "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
   commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose"] },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
@@ -69,7 +70,15 @@ const forbidden: readonly IForbiddenRuleType[] = [
   ...Object.entries(parts).flatMap(([name, { imports, builtIns }]): readonly IForbiddenRuleType[] => {
     const shared =
       name === "commands"
-        ? { pathNot: pathsOf(["commands/pull", "commands/name", "commands/propose", "commands/repair"]) }
+        ? {
+            pathNot: pathsOf([
+              "commands/pull",
+              "commands/offer",
+              "commands/name",
+              "commands/propose",
+              "commands/repair",
+            ]),
+          }
         : {};
     const from = { path: pathsOf([name]), ...shared };
     // A command is one file; among themselves they share only what pulls, what names and what proposes.

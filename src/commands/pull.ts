@@ -1,16 +1,12 @@
 import { readFileSync } from "node:fs";
-import { KeelsonError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
-import type { Descriptor } from "../image/manifest.ts";
-import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
-import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
 import type { Verified } from "../image/verified.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Fetch } from "../plan/preview.ts";
-import { openLayer } from "../source/layer.ts";
-import type { ImageSource, SourceImage } from "../source/source.ts";
-import { together, untilStopped } from "../source/together.ts";
+import type { SourceImage } from "../source/source.ts";
 import type { ReadFile } from "../store/exports.ts";
 import {
   readDocuments,
@@ -24,6 +20,7 @@ import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, type World } from "../world.ts";
 import { type NameRequest, nameImage } from "./name.ts";
+import { addLayers, type Offer } from "./offer.ts";
 
 export type PullRequest = NameRequest;
 
@@ -105,14 +102,6 @@ export function storedUnder(world: World, reference: Reference, digest: Digest):
   return readImages(world.paths.images).find((image) => image.reference === name && image.digest === digest);
 }
 
-/** What a reference names now, told by its documents; nothing else has been read. */
-export interface Offer {
-  readonly reference: Reference;
-  readonly source: ImageSource;
-  readonly offered: SourceImage;
-  readonly tlsVerify: boolean;
-}
-
 export interface StageOptions {
   /** Keep the image when no container uses it. */
   readonly kept: boolean;
@@ -178,78 +167,6 @@ async function stageVerified(
 /** The platform asked for, or this host's. */
 export function platformOf(text: string | undefined): Platform {
   return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
-}
-
-/** Fetches the layers that the store lacks, several at once; one that fails stops the others. */
-async function addLayers(world: World, { reference, source, offered }: Offer, stage: ImageStage): Promise<Fetch> {
-  const { layers } = offered.manifest;
-  const { connections } = world.settings;
-  const fetched: Descriptor[] = [];
-  world.output.message(
-    `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
-  );
-  await together([...layers.entries()], connections, async ([index, layer], stop) => {
-    const diffId = offered.config.diffIds[index];
-    if (diffId === undefined) throw new Error("a layer without a diff id");
-    const label = `layer ${index + 1}/${layers.length} ${shortDigest(layer.digest)}`;
-    if (stage.hasLayer(diffId)) {
-      world.output.message(`${label}: already here`);
-      return stage.addLayer(diffId);
-    }
-    const read = readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
-    await read.catch((error: unknown) => {
-      throw ofImage(error, formatReference(reference));
-    });
-    fetched.push(layer);
-  });
-  const bytes = fetched.reduce((total, { size }) => total + size, 0);
-  return { bytes, layers: fetched.length, ofLayers: layers.length };
-}
-
-/** A layer to be read, and how it is called while it is. */
-export interface LayerRequest {
-  readonly layer: Descriptor;
-  readonly diffId: Digest;
-  readonly label: string;
-  /** Aborted when it is not wanted any more. */
-  readonly stop: AbortSignal;
-}
-
-/** Hands a layer's tar to `unpack`, checked on its way, and shows how far it is. */
-export async function readLayer<T>(
-  world: World,
-  source: ImageSource,
-  { layer, diffId, label, stop }: LayerRequest,
-  unpack: (tar: AsyncIterable<Buffer>) => Promise<T>,
-): Promise<T> {
-  const progress = world.output.progress(label, layer.size);
-  const watched = counted(source, progress.advance, stop);
-  try {
-    const result = await unpack(openLayer(watched, layer, diffId, world.settings.layerSize));
-    progress.finish();
-    return result;
-  } catch (error) {
-    progress.abandon();
-    throw error;
-  }
-}
-
-/** Names the image in a failure that knows of its layer alone. */
-function ofImage(error: unknown, name: string): unknown {
-  const known = error instanceof KeelsonError && ["E_DIGEST", "E_LAYER", "E_LIMIT"].includes(error.code);
-  if (!known || error.message.startsWith(name)) return error;
-  return new KeelsonError(error.code, `${name}: ${error.message}`, { hint: error.hint, cause: error });
-}
-
-/** The source, telling how many bytes of its blobs have passed, until it is stopped. */
-function counted(source: ImageSource, advance: (bytes: number) => void, stop: AbortSignal): ImageSource {
-  async function* count(layer: Descriptor): AsyncGenerator<Uint8Array> {
-    for await (const chunk of untilStopped(() => source.openBlob(layer), stop)) {
-      advance(chunk.length);
-      yield chunk;
-    }
-  }
-  return { ...source, openBlob: async (layer) => count(layer) };
 }
 
 function storedAs(

@@ -11,7 +11,8 @@ import type { Repository } from "../../store/repository.ts";
 import type { StorePaths } from "../../store/store.ts";
 import { unpack } from "../../store/unpack.ts";
 import type { World } from "../../world.ts";
-import { platformOf, readLayer } from "../pull.ts";
+import { readLayer } from "../offer.ts";
+import { platformOf } from "../pull.ts";
 
 /** An image that the store or a deployment knows, and where it came from. */
 export interface KnownImage extends ImageIdentity {

@@ -1,0 +1,95 @@
+import { KeelsonError } from "../errors.ts";
+import type { Digest } from "../image/digest.ts";
+import type { Descriptor } from "../image/manifest.ts";
+import { formatPlatform } from "../image/platform.ts";
+import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import type { Fetch } from "../plan/preview.ts";
+import { openLayer } from "../source/layer.ts";
+import type { ImageSource, SourceImage } from "../source/source.ts";
+import { together, untilStopped } from "../source/together.ts";
+import type { ImageStage } from "../store/stage.ts";
+import type { World } from "../world.ts";
+
+/** What a reference names now, told by its documents; nothing else has been read. */
+export interface Offer {
+  readonly reference: Reference;
+  readonly source: ImageSource;
+  readonly offered: SourceImage;
+  readonly tlsVerify: boolean;
+}
+
+/** Fetches the layers that the store lacks, several at once; one that fails stops the others. */
+export async function addLayers(
+  world: World,
+  { reference, source, offered }: Offer,
+  stage: ImageStage,
+): Promise<Fetch> {
+  const { layers } = offered.manifest;
+  const { connections } = world.settings;
+  const fetched: Descriptor[] = [];
+  world.output.message(
+    `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
+  );
+  await together([...layers.entries()], connections, async ([index, layer], stop) => {
+    const diffId = offered.config.diffIds[index];
+    if (diffId === undefined) throw new Error("a layer without a diff id");
+    const label = `layer ${index + 1}/${layers.length} ${shortDigest(layer.digest)}`;
+    if (stage.hasLayer(diffId)) {
+      world.output.message(`${label}: already here`);
+      return stage.addLayer(diffId);
+    }
+    const read = readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
+    await read.catch((error: unknown) => {
+      throw ofImage(error, formatReference(reference));
+    });
+    fetched.push(layer);
+  });
+  const bytes = fetched.reduce((total, { size }) => total + size, 0);
+  return { bytes, layers: fetched.length, ofLayers: layers.length };
+}
+
+/** A layer to be read, and how it is called while it is. */
+export interface LayerRequest {
+  readonly layer: Descriptor;
+  readonly diffId: Digest;
+  readonly label: string;
+  /** Aborted when it is not wanted any more. */
+  readonly stop: AbortSignal;
+}
+
+/** Hands a layer's tar to `unpack`, checked on its way, and shows how far it is. */
+export async function readLayer<T>(
+  world: World,
+  source: ImageSource,
+  { layer, diffId, label, stop }: LayerRequest,
+  unpack: (tar: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
+  const progress = world.output.progress(label, layer.size);
+  const watched = counted(source, progress.advance, stop);
+  try {
+    const result = await unpack(openLayer(watched, layer, diffId, world.settings.layerSize));
+    progress.finish();
+    return result;
+  } catch (error) {
+    progress.abandon();
+    throw error;
+  }
+}
+
+/** Names the image in a failure that knows of its layer alone. */
+function ofImage(error: unknown, name: string): unknown {
+  const known = error instanceof KeelsonError && ["E_DIGEST", "E_LAYER", "E_LIMIT"].includes(error.code);
+  if (!known || error.message.startsWith(name)) return error;
+  return new KeelsonError(error.code, `${name}: ${error.message}`, { hint: error.hint, cause: error });
+}
+
+/** The source, telling how many bytes of its blobs have passed, until it is stopped. */
+function counted(source: ImageSource, advance: (bytes: number) => void, stop: AbortSignal): ImageSource {
+  async function* count(layer: Descriptor): AsyncGenerator<Uint8Array> {
+    for await (const chunk of untilStopped(() => source.openBlob(layer), stop)) {
+      advance(chunk.length);
+      yield chunk;
+    }
+  }
+  return { ...source, openBlob: async (layer) => count(layer) };
+}
