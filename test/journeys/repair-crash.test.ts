@@ -15,7 +15,7 @@ let image: TestImage;
 
 /** The calls by which a repair changes what is there. */
 const calls = ["rename", "link", "unlink", "rmdir", "mkdir", "chmod", "fsync", "syncfs"];
-const points = 24;
+const points = 12;
 
 beforeAll(async () => {
   const second = {
