@@ -1,8 +1,9 @@
-import { readFileSync, readlinkSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { alsoInstalled, unitDirectory } from "../plan/unit-links.ts";
 import { entriesIn } from "../store/directory.ts";
+import { syncDirectory } from "../store/durable.ts";
 import { findUnit } from "./unit-origin.ts";
 
 /** A unit file found below a root. */
@@ -40,4 +41,14 @@ export function enabledLinks(root: string, units: readonly string[]): readonly D
     return { path: `${unitDirectory}/${name}`, target: readlinkSync(join(root, unitDirectory, name)) };
   };
   return [...aliases.map(linkAt).filter(({ target }) => units.includes(basename(target))), ...others.map(linkAt)];
+}
+
+/**
+ * Makes links that systemd has made or removed survive a power cut: it does not sync them. The directories they are in come
+ * and go with them.
+ */
+export function syncLinks(root: string, links: readonly DeployedLink[]): void {
+  const directories = new Set([unitDirectory, ...links.map(({ path }) => dirname(path))]);
+  for (const directory of [...directories].map((path) => join(root, path)))
+    if (existsSync(directory)) syncDirectory(directory);
 }

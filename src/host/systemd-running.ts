@@ -1,5 +1,5 @@
 import { KeelsonError } from "../errors.ts";
-import { enabledLinks, installedTogether } from "./enabled-links.ts";
+import { enabledLinks, installedTogether, syncLinks } from "./enabled-links.ts";
 import { lastLines } from "./journal-lines.ts";
 import { type Bus, connectBus, errorName, managerPath } from "./systemd-bus.ts";
 import { absentUnit, type Dependents, type UnitState } from "./unit-state.ts";
@@ -23,12 +23,15 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
       await call("EnableUnitFiles", "asbb", [unit], false, false);
       // As systemctl does: before it reads the links, what they make others want or require is not in effect.
       await call("Reload", "");
-      return enabledLinks("/", await namesTogether(unit));
+      const links = enabledLinks("/", await namesTogether(unit));
+      syncLinks("/", links);
+      return links;
     },
     disable: async (unit: string) => {
       const before = enabledLinks("/", await namesTogether(unit));
       // Its file may be gone, when this is said again after a crash.
       await call("DisableUnitFiles", "asb", [unit], false).catch(ignoreUnknown);
+      syncLinks("/", before);
       return before;
     },
     start: async (unit: string) => start(await connect(), unit),
