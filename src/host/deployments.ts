@@ -6,7 +6,6 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -18,6 +17,8 @@ import type { Deployment, HostFile } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory, syncFileSystem } from "../store/durable.ts";
+import { onFile } from "../store/name-file.ts";
+import { removeTree } from "../store/remove.ts";
 import type { Repository } from "../store/repository.ts";
 import { goingSuffix } from "./generations.ts";
 import type { HostRoot } from "./root.ts";
@@ -89,20 +90,25 @@ export function stageDeployment(
   const beside = `${place}.new`;
   mkdirSync(join(directory, deployment.name), { recursive: true, mode: 0o700 });
   try {
-    rmSync(beside, { recursive: true, force: true });
+    removeTree(beside);
     mkdirSync(beside, { mode: 0o700 });
     if (deployment.rootfs === undefined) checkout(repository, tree, join(beside, "rootfs"));
     else symlinkSync(deployment.rootfs, join(beside, "rootfs"));
-    writeFileSync(join(beside, "config.json"), deployment.config, { mode: 0o600 });
     const kept = { ...deployment, hostFiles: deployment.hostFiles.map((file) => keptFile(file, root, place, beside)) };
-    writeFileSync(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`, { mode: 0o600 });
+    writePart(join(beside, "config.json"), deployment.config);
+    writePart(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`);
     syncFileSystem(beside);
     renameSync(beside, place);
     syncDirectory(join(directory, deployment.name));
   } catch (error) {
-    rmSync(beside, { recursive: true, force: true });
+    removeTree(beside);
     throw error;
   }
+}
+
+/** Writes a file that is synced with the whole deployment. */
+function writePart(path: string, text: string): void {
+  onFile(path, () => writeFileSync(path, text, { mode: 0o600 }));
 }
 
 /** Copies the file, if it is in a directory of the host, into the deployment that is to be at `place`. */
@@ -130,7 +136,7 @@ export function unfinishedDeployments(directory: string): readonly string[] {
 
 /** Removes what no command has finished. */
 export function sweepDeployments(directory: string): void {
-  for (const path of unfinishedDeployments(directory)) rmSync(path, { recursive: true, force: true });
+  for (const path of unfinishedDeployments(directory)) removeTree(path);
 }
 
 function isUntried(container: string, entry: string): boolean {

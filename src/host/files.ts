@@ -1,20 +1,11 @@
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  rmdirSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { FileState, HostChange } from "../plan/change.ts";
 import { besidePath, createDurably, directoryOf, linkDurably, syncDirectory, writeDurably } from "../store/durable.ts";
 import { objectPath } from "../store/object.ts";
+import { removeFile, removeTree } from "../store/remove.ts";
 import type { HostRoot } from "./root.ts";
 
 /** Where changes of the file system are made. The directories are paths of the root. */
@@ -42,7 +33,7 @@ export function changeFile(change: FileChange, places: FilePlaces): void {
     case "current":
       return changeCurrent(change, root.path(`${deployments}/${change.name}/current`));
     case "purge":
-      rmSync(root.bytes(change.path), { recursive: true, force: true });
+      removeTree(root.bytes(change.path));
       return syncDirectory(directoryOf(root.bytes(change.path)));
   }
 }
@@ -55,7 +46,7 @@ function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePl
   const holds = (state: FileState | undefined): boolean =>
     state !== undefined && fact.kind === "file" && fact.sha256 === state.sha256;
   if (change.to === undefined) {
-    if (holds(change.from)) removeFile(path);
+    if (holds(change.from)) removeDurably(path);
   } else if (fact.kind === "missing") {
     createDurably(path, contentOf(change.to, places), change.to.mode);
   } else if (holds(change.from) || holds(change.to)) {
@@ -90,7 +81,7 @@ function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot)
   const fact = root.at(change.path);
   const target = fact.kind === "symlink" ? fact.target : undefined;
   if (change.to === undefined) {
-    if (target !== undefined && target === change.from) removeFile(path);
+    if (target !== undefined && target === change.from) removeDurably(path);
   } else if (fact.kind === "missing" || (target !== undefined && [change.from, change.to].includes(target))) {
     linkDurably(path, Buffer.from(change.to, "latin1"));
   } else {
@@ -117,20 +108,20 @@ function changeCurrent(change: FileChange & { kind: "current" }, link: string): 
   if (change.to !== undefined) return linkDurably(link, String(change.to));
   if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return;
   if (change.from !== undefined && readlinkSync(link) !== String(change.from)) return;
-  removeFile(Buffer.from(link));
+  removeDurably(Buffer.from(link));
 }
 
 /** What a crash left of a change; there is none where the directory it would be in is none. */
 function removeBeside(path: Buffer): void {
   try {
-    rmSync(besidePath(path), { force: true });
+    removeFile(besidePath(path));
   } catch (error) {
     if (errnoOf(error) !== "ENOTDIR") throw error;
   }
 }
 
-function removeFile(path: Buffer): void {
-  rmSync(path, { force: true });
+function removeDurably(path: Buffer): void {
+  removeFile(path);
   syncDirectory(directoryOf(path));
 }
 

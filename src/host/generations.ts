@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory, writeDurably } from "../store/durable.ts";
+import { removeFile, removeTree } from "../store/remove.ts";
 
 /** Behind the number of a deployment that is being removed. */
 export const goingSuffix = ".old";
@@ -58,7 +59,7 @@ export function writeOutcome(directory: string, name: string, number: number, ou
 export function writePin(directory: string, name: string, number: number, pinned: boolean): void {
   const path = join(directory, name, String(number), "pinned");
   if (pinned) writeDurably(path, "", 0o600);
-  else rmSync(path, { force: true });
+  else removeFile(path);
 }
 
 /** A deployment by its place. */
@@ -90,7 +91,7 @@ export function removeGeneration(directory: string, { name, number }: Place): vo
   const going = join(directory, name, `${number}${goingSuffix}`);
   renameSync(join(directory, name, String(number)), going);
   syncDirectory(join(directory, name));
-  rmSync(going, { recursive: true, force: true });
+  removeTree(going);
 }
 
 /** Removes the deployments that spareGenerations names; their numbers. */

@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
+import { onFile } from "../store/name-file.ts";
+import { removeTree } from "../store/remove.ts";
 import type { Repository } from "../store/repository.ts";
 import { removeIfEmpty } from "../store/store.ts";
 import { environment, programPath, runProgram } from "./program.ts";
@@ -30,8 +32,10 @@ export function writeOnceBundle(
   mkdirSync(path, { recursive: true, mode: 0o700 });
   checkout(repository, tree, join(path, "image"));
   for (const name of ["rootfs", "above"]) mkdirSync(join(path, name));
-  writeFileSync(join(path, "config.json"), deployment.config, { mode: 0o600 });
-  if (deployment.tmpfiles !== undefined) writeFileSync(join(path, "tmpfiles.conf"), deployment.tmpfiles.text);
+  onFile(path, () => {
+    writeFileSync(join(path, "config.json"), deployment.config, { mode: 0o600 });
+    if (deployment.tmpfiles !== undefined) writeFileSync(join(path, "tmpfiles.conf"), deployment.tmpfiles.text);
+  });
   return { path, deployment };
 }
 
@@ -51,7 +55,7 @@ export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<num
   } finally {
     for (const mount of mounts.toReversed()) await runMount("umount", [mount]);
     if (tmpfiles !== undefined) await systemd.tmpfiles("remove", tmpfiles);
-    rmSync(path, { recursive: true, force: true });
+    removeTree(path);
     if (removeIfEmpty(dirname(path))) removeIfEmpty(dirname(dirname(path)));
   }
 }
@@ -85,7 +89,7 @@ export function leftBundles(directory: string): readonly string[] {
 
 /** Removes them. */
 export function sweepOnce(directory: string): void {
-  for (const path of leftBundles(directory)) rmSync(path, { recursive: true, force: true });
+  for (const path of leftBundles(directory)) removeTree(path);
 }
 
 async function runMount(name: string, argv: readonly string[]): Promise<void> {

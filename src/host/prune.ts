@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
@@ -7,6 +6,7 @@ import { isBeside } from "../store/durable.ts";
 import { bytesFreed } from "../store/freed.ts";
 import { readImages, removeImages, type StoredImage } from "../store/images.ts";
 import { findGarbage, marked, removeGarbage, type StoreGarbage } from "../store/prune.ts";
+import { removeTree } from "../store/remove.ts";
 import type { StorePaths } from "../store/store.ts";
 import { readContainers, unfinishedDeployments } from "./deployments.ts";
 import { type Holder, type Place, readHolders, removeGeneration, spareGenerations } from "./generations.ts";
@@ -65,7 +65,7 @@ export function planPrune(paths: StorePaths, keep: number): PrunePlan {
 /** Does it. Cut short, the next writer or the next prune finds the rest. */
 export function applyPrune(paths: StorePaths, plan: PrunePlan): void {
   for (const place of plan.generations) removeGeneration(paths.deployments, place);
-  for (const path of plan.leftovers) rmSync(path, { recursive: true, force: true });
+  for (const path of plan.leftovers) removeTree(path);
   marked(paths, () => {
     if (plan.images.length > 0) removeImages(paths.images, plan.images);
     removeGarbage(plan.store);

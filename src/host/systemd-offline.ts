@@ -1,9 +1,10 @@
-import { lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { installLinks, unitDirectory } from "../plan/unit-links.ts";
 import { besidePath, syncDirectory } from "../store/durable.ts";
+import { removeFile } from "../store/remove.ts";
 import { enabledLinks, installedTogether, type UnitText } from "./enabled-links.ts";
 import { findUnit } from "./unit-origin.ts";
 import { absentUnit, type UnitState } from "./unit-state.ts";
@@ -55,7 +56,7 @@ async function disable(root: string, unit: string): Promise<readonly DeployedLin
   const files = await togetherIfReadable(root, unit);
   const links = enabledLinks(root, [unit, ...files.map((file) => file.unit)]);
   for (const { path } of links) {
-    rmSync(join(root, path), { force: true });
+    removeFile(join(root, path));
     syncDirectory(dirname(join(root, path)));
   }
   for (const { path } of [...links, ...files.flatMap(linksIfReadable)]) tidy(root, path);
@@ -84,7 +85,7 @@ function linksIfReadable({ unit, text, path }: UnitText): readonly DeployedLink[
 /** Removes what making a link at `path` brings along, also when that was cut short. */
 function tidy(root: string, path: string): void {
   const place = join(root, path);
-  rmSync(besidePath(place), { force: true });
+  removeFile(besidePath(place));
   if (dirname(path) !== unitDirectory) removeIfEmpty(dirname(place));
 }
 
@@ -104,7 +105,7 @@ function makeLink(path: string, target: string): void {
   const directory = dirname(path);
   if (mkdirSync(directory, { recursive: true, mode: 0o755 }) !== undefined) syncDirectory(dirname(directory));
   const beside = besidePath(path);
-  rmSync(beside, { force: true });
+  removeFile(beside);
   symlinkSync(target, beside);
   renameSync(beside, path);
   syncDirectory(directory);

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type HostChange, invertChange } from "../plan/change.ts";
 import { besidePath, syncDirectory, writeDurably } from "../store/durable.ts";
+import { removeFile } from "../store/remove.ts";
 import { changeFile, type FilePlaces } from "./files.ts";
 import type { Systemd } from "./systemd.ts";
 
@@ -49,7 +50,7 @@ export async function transact(record: JournalRecord, host: TransactionHost): Pr
 /** Finishes or takes back what a crash left half done; the record of it, or undefined when there was none. Throws E_RECOVER. */
 export async function recover(host: TransactionHost): Promise<JournalRecord | undefined> {
   // A journal that was never renamed into its place was of a change that had not begun.
-  rmSync(besidePath(host.root.path(host.journal)), { force: true });
+  removeFile(besidePath(host.root.path(host.journal)));
   const record = readJournal(host);
   if (record === undefined) return undefined;
   try {
@@ -166,7 +167,7 @@ function writeJournal(record: JournalRecord, host: TransactionHost): void {
 
 function removeJournal(host: TransactionHost): void {
   const path = host.root.path(host.journal);
-  rmSync(path, { force: true });
+  removeFile(path);
   syncDirectory(dirname(path));
 }
 

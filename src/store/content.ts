@@ -7,14 +7,15 @@ import {
   lchownSync,
   openSync,
   renameSync,
-  rmSync,
   symlinkSync,
 } from "node:fs";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes } from "../layer/entry.ts";
 import { writeFully } from "./durable.ts";
 import { libc } from "./libc.ts";
+import { onFile } from "./name-file.ts";
 import { fileHash, fileObjectName, symlinkObjectName } from "./object.ts";
+import { removeFile } from "./remove.ts";
 import type { Repository } from "./repository.ts";
 
 /** Puts a file's whole content into the repository, once; its object's name. */
@@ -24,7 +25,7 @@ export function storeFile(repository: Repository, attributes: Attributes, conten
     const path = repository.stagePath(name, "file");
     const fd = createFile(path);
     try {
-      writeFully(fd, content);
+      onFile(path, () => writeFully(fd, content));
       setFileAttributes(fd, path, attributes);
     } finally {
       closeSync(fd);
@@ -54,7 +55,7 @@ export function openFileWriter(repository: Repository, attributes: Attributes): 
   return {
     write(chunk) {
       hash.update(chunk);
-      writeFully(fd, chunk);
+      onFile(scratch, () => writeFully(fd, chunk));
     },
     finish() {
       const name = hash.digest("hex");
@@ -64,7 +65,7 @@ export function openFileWriter(repository: Repository, attributes: Attributes): 
         close();
       }
       // Never over an object that exists: deployments are links to its inode.
-      if (repository.has(name, "file")) rmSync(scratch);
+      if (repository.has(name, "file")) removeFile(scratch);
       else renameSync(scratch, repository.stagePath(name, "file"));
       return name;
     },
@@ -87,12 +88,14 @@ export function storeSymlink(repository: Repository, attributes: Attributes, tar
 /** chown drops set-id bits and capabilities, so it comes first; the time last, as everything else would move it. */
 function setFileAttributes(fd: number, path: string, attributes: Attributes): void {
   const { uid, gid, mode, mtime, xattrs } = attributes;
-  // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
-  fchownSync(fd, uid, gid);
-  fchmodSync(fd, mode);
-  for (const [name, value] of xattrs) libc().setXattr(Buffer.from(path), name, Buffer.from(value, "latin1"));
-  if (mtime >= 0) futimesSync(fd, mtime, mtime);
-  else libc().setTime(Buffer.from(path), mtime);
+  onFile(path, () => {
+    // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode);
+    for (const [name, value] of xattrs) libc().setXattr(Buffer.from(path), name, Buffer.from(value, "latin1"));
+    if (mtime >= 0) futimesSync(fd, mtime, mtime);
+    else libc().setTime(Buffer.from(path), mtime);
+  });
 }
 
 function createFile(path: string): number {

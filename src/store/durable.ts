@@ -6,11 +6,12 @@ import {
   linkSync,
   openSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeSync,
 } from "node:fs";
 import { libc } from "./libc.ts";
+import { onFile } from "./name-file.ts";
+import { removeFile } from "./remove.ts";
 
 /** A path as text, or as bytes where a name may not be UTF-8. */
 export type BytesPath = string | Buffer;
@@ -33,7 +34,7 @@ export function createDurably(path: BytesPath, content: string | Uint8Array, mod
   besides(path, (beside) => {
     writeNew(beside, content, mode);
     linkSync(beside, path);
-    rmSync(beside);
+    removeFile(beside);
   });
 }
 
@@ -60,7 +61,7 @@ export function isBeside(name: string): boolean {
 export function syncDirectory(path: BytesPath): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    fsyncSync(fd);
+    onFile(path, () => fsyncSync(fd));
   } finally {
     closeSync(fd);
   }
@@ -70,7 +71,7 @@ export function syncDirectory(path: BytesPath): void {
 export function syncFileSystem(path: string): void {
   const fd = openSync(path, constants.O_RDONLY);
   try {
-    libc().syncFileSystem(fd);
+    onFile(path, () => libc().syncFileSystem(fd));
   } finally {
     closeSync(fd);
   }
@@ -88,11 +89,11 @@ export function writeFully(fd: number, bytes: Uint8Array): void {
 
 function besides(path: BytesPath, write: (beside: Buffer) => void): void {
   const beside = besidePath(path);
-  rmSync(beside, { force: true });
+  removeFile(beside);
   try {
     write(beside);
   } catch (error) {
-    rmSync(beside, { force: true });
+    removeFile(beside);
     throw error;
   }
   syncDirectory(directoryOf(path));
@@ -102,9 +103,11 @@ function besides(path: BytesPath, write: (beside: Buffer) => void): void {
 function writeNew(path: BytesPath, content: string | Uint8Array, mode: number): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
   try {
-    writeFully(fd, typeof content === "string" ? Buffer.from(content) : content);
-    fchmodSync(fd, mode);
-    fsyncSync(fd);
+    onFile(path, () => {
+      writeFully(fd, typeof content === "string" ? Buffer.from(content) : content);
+      fchmodSync(fd, mode);
+      fsyncSync(fd);
+    });
   } finally {
     closeSync(fd);
   }

@@ -1,7 +1,8 @@
-import { lstatSync, renameSync, rmSync } from "node:fs";
+import { lstatSync, renameSync } from "node:fs";
 import type { ObjectName } from "../layer/change.ts";
 import { visitTree } from "../layer/tree.ts";
 import { checkout, resetAttributes } from "./checkout.ts";
+import { removeTree } from "./remove.ts";
 import type { Repository } from "./repository.ts";
 import type { TreeFinding } from "./verify.ts";
 
@@ -20,7 +21,7 @@ export function healEntry({ path, node }: TreeFinding, repository: Repository): 
   if (there !== undefined && (node === undefined || node.kind === "directory" || there.isDirectory())) {
     const gone = repository.scratchPath();
     renameSync(place, gone);
-    rmSync(gone, { recursive: true });
+    removeTree(gone);
   }
   if (node !== undefined) renameSync(made, place);
 }

@@ -1,9 +1,10 @@
 import { createRequire } from "node:module";
-import { getSystemErrorName } from "node:util";
+import { getSystemErrorMap, getSystemErrorName } from "node:util";
 import type koffi from "koffi";
 import type { Xattrs } from "../layer/entry.ts";
+import { nameFile } from "./name-file.ts";
 
-/** The system calls Node does not offer. Paths are bytes. Each throws an Error whose `code` is the errno's name. */
+/** The system calls Node does not offer. Paths are bytes. Each throws an Error like those of node:fs. */
 export interface Libc {
   /** Takes the lock, or returns false when another open file holds it. */
   tryLock(fd: number): boolean;
@@ -37,7 +38,7 @@ export function libc(): Libc {
   return loaded;
 }
 
-type Check = (result: number, what: string) => void;
+type Check = (result: number, syscall: string, path?: Buffer) => void;
 
 function bind(ffi: typeof koffi): Libc {
   const library = ffi.load("libc.so.6");
@@ -46,10 +47,11 @@ function bind(ffi: typeof koffi): Libc {
   const syncfs = library.func("int syncfs(int fd)");
   const utimensat = library.func("int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)");
 
-  function check(result: number, what: string): void {
+  function check(result: number, syscall: string, path?: Buffer): void {
     if (result === 0) return;
-    const code = getSystemErrorName(-ffi.errno());
-    throw Object.assign(new Error(`${code}: ${what}`), { code });
+    const [code = "", reason = ""] = getSystemErrorMap().get(-ffi.errno()) ?? [];
+    const error = Object.assign(new Error(`${code}: ${reason}, ${syscall}`), { code, syscall });
+    throw path === undefined ? error : nameFile(error, path);
   }
 
   return {
@@ -60,9 +62,9 @@ function bind(ffi: typeof koffi): Libc {
       return false;
     },
     ...bindXattrs(library, check),
-    makeFifo: (path, mode) => check(mknod(terminated(path), fifoType | mode, 0), `mkfifo ${path.toString()}`),
+    makeFifo: (path, mode) => check(mknod(terminated(path), fifoType | mode, 0), "mkfifo", path),
     makeCharacterDevice: (path, mode, major, minor) =>
-      check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), `mknod ${path.toString()}`),
+      check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), "mknod", path),
     syncFileSystem: (fd) => check(syncfs(fd), "syncfs"),
     setTime(path, seconds) {
       const whole = Math.floor(seconds);
@@ -70,7 +72,7 @@ function bind(ffi: typeof koffi): Libc {
       const nanoseconds = Math.min(Math.round((seconds - whole) * 1e9), 999_999_999);
       const time = BigInt.asIntN(64, BigInt(whole));
       const times = new BigInt64Array([time, BigInt(nanoseconds), time, BigInt(nanoseconds)]);
-      check(utimensat(atCwd, terminated(path), times, symlinkNoFollow), `utimensat ${path.toString()}`);
+      check(utimensat(atCwd, terminated(path), times, symlinkNoFollow), "utimensat", path);
     },
   };
 }
@@ -91,7 +93,7 @@ function bindXattrs(
 
   function readValue(path: Buffer, name: string): string {
     const size = Number(lgetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), value, value.length));
-    if (size < 0) check(-1, `getxattr ${name} of ${path.toString()}`);
+    if (size < 0) check(-1, `getxattr ${name}`, path);
     return value.toString("latin1", 0, size);
   }
 
@@ -99,7 +101,8 @@ function bindXattrs(
     setXattr: (path, name, bytes) =>
       check(
         lsetxattr(terminated(path), terminated(Buffer.from(name, "latin1")), bytes, bytes.length, 0),
-        `setxattr ${name} on ${path.toString()}`,
+        `setxattr ${name}`,
+        path,
       ),
     removeXattr: (path, name) =>
       check(
@@ -108,7 +111,7 @@ function bindXattrs(
       ),
     listXattrs(path) {
       const length = Number(llistxattr(terminated(path), value, value.length));
-      if (length < 0) check(-1, `listxattr ${path.toString()}`);
+      if (length < 0) check(-1, "listxattr", path);
       if (length === 0) return [];
       const names = value.toString("latin1", 0, length - 1).split("\0");
       return names

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { libc } from "./libc.ts";
+import { onFile } from "./name-file.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 
 /** Milliseconds between two looks at a lock that is held. */
@@ -26,8 +27,10 @@ export function takeLock(path: string, command: string): Lock {
     }
     // The last holder may have removed the file, and a third one made a new one, before the lock was had.
     if (fstatSync(fd).ino === statSync(path, { throwIfNoEntry: false })?.ino) {
-      ftruncateSync(fd);
-      writeSync(fd, `${process.pid} ${command}\n`, 0);
+      onFile(path, () => {
+        ftruncateSync(fd);
+        writeSync(fd, `${process.pid} ${command}\n`, 0);
+      });
       return { release: () => closeSync(fd) };
     }
     closeSync(fd);

@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
 import { namesIn } from "./directory.ts";
 import { isBeside, syncDirectory } from "./durable.ts";
 import { imageRef, imageRefs, readDocuments, readImages, removeImages, type StoredImage } from "./images.ts";
+import { onFile } from "./name-file.ts";
+import { removeFile, removeTree } from "./remove.ts";
 import { objectsOf, readLayers, type StorePaths } from "./store.ts";
 
 /** What of the store nobody needs, as paths. An object directory stands for all that is in it. */
@@ -26,7 +28,7 @@ export function marked(paths: StorePaths, action: () => void): void {
   const before = existsSync(markOf(paths));
   setMark(paths);
   action();
-  if (!before) rmSync(markOf(paths));
+  if (!before) removeFile(markOf(paths));
 }
 
 /**
@@ -41,7 +43,7 @@ export function pruneIfMarked(paths: StorePaths): string | undefined {
     if (error instanceof KeelsonError && error.code === "E_STORE") return error.message;
     throw error;
   }
-  rmSync(markOf(paths));
+  removeFile(markOf(paths));
   return undefined;
 }
 
@@ -77,8 +79,7 @@ export function findGarbage(paths: StorePaths, images: readonly StoredImage[]): 
 
 /** Removes it: refs first, then what names objects, objects last. */
 export function removeGarbage({ refs, layers, documents, objects, leftovers }: StoreGarbage): void {
-  for (const path of [...refs, ...layers, ...documents, ...objects, ...leftovers])
-    rmSync(path, { recursive: true, force: true });
+  for (const path of [...refs, ...layers, ...documents, ...objects, ...leftovers]) removeTree(path);
 }
 
 interface Needed {
@@ -121,7 +122,7 @@ function unneeded(directory: string, needed: (name: string) => boolean): readonl
 
 function setMark(paths: StorePaths): void {
   mkdirSync(paths.images, { recursive: true });
-  writeFileSync(markOf(paths), "");
+  onFile(markOf(paths), () => writeFileSync(markOf(paths), ""));
   syncDirectory(paths.images);
 }
 

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
@@ -16,7 +6,9 @@ import type { DirectoryNode } from "../layer/tree.ts";
 import { writeTreeObjects } from "./commit.ts";
 import { syncDirectory, writeDurably } from "./durable.ts";
 import { libc } from "./libc.ts";
+import { onFile } from "./name-file.ts";
 import { type ObjectKind, objectPath } from "./object.ts";
+import { removeTree } from "./remove.ts";
 
 /**
  * An OSTree repository in `bare` mode (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
@@ -52,7 +44,7 @@ export interface RepositoryOptions {
 export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
   const staging = join(path, "tmp", "staging");
-  rmSync(staging, { recursive: true, force: true });
+  removeTree(staging);
   const published = join(path, "objects");
   const damaged = new Set(options.damaged);
   const findPublished = publishedObjects(published, options.parent, damaged);
@@ -73,7 +65,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
 
   function clear(): void {
     staged.clear();
-    rmSync(staging, { recursive: true, force: true });
+    removeTree(staging);
   }
 
   return {
@@ -128,8 +120,9 @@ export function stageCommit(
   timestamp: number,
 ): ObjectName {
   return writeTreeObjects(tree, subject, timestamp, (name, kind, bytes) => {
-    if (!repository.has(name, kind))
-      writeFileSync(repository.stagePath(name, kind), bytes, { mode: 0o644, flag: "wx" });
+    if (repository.has(name, kind)) return;
+    const path = repository.stagePath(name, kind);
+    onFile(path, () => writeFileSync(path, bytes, { mode: 0o644, flag: "wx" }));
   });
 }
 
@@ -155,7 +148,7 @@ function makeRepository(path: string): void {
 function publishObjects(staging: string, published: string, staged: ReadonlySet<string>): void {
   const fd = openSync(staging, "r");
   try {
-    libc().syncFileSystem(fd);
+    onFile(staging, () => libc().syncFileSystem(fd));
     const prefixes = new Set(readdirSync(published));
     for (const object of staged) {
       const prefix = object.slice(0, 2);
@@ -164,7 +157,7 @@ function publishObjects(staging: string, published: string, staged: ReadonlySet<
       renameSync(join(staging, object), join(published, object));
     }
     syncDirectory(published);
-    libc().syncFileSystem(fd);
+    onFile(staging, () => libc().syncFileSystem(fd));
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
@@ -8,6 +8,7 @@ import type { DirectoryNode } from "../layer/tree.ts";
 import { readWholeChangeList, writeChangeList } from "./change-list.ts";
 import { imageRef, type StoredImage, writeImage } from "./images.ts";
 import { marked } from "./prune.ts";
+import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
 import { makeState, type StorePaths, storePaths } from "./store.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
@@ -87,7 +88,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
     },
     discard() {
       repository.discard();
-      if (elsewhere !== undefined) rmSync(elsewhere, { recursive: true, force: true });
+      if (elsewhere !== undefined) removeTree(elsewhere);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { foldLayers } from "../layer/apply.ts";
@@ -9,6 +9,7 @@ import { writeTreeObjects } from "./commit.ts";
 import { type ImageIdentity, readDocuments, readImages } from "./images.ts";
 import { objectPath } from "./object.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
+import { removeFile, removeTree } from "./remove.ts";
 
 /** Where everything of one store is, as paths for system calls. */
 export interface StorePaths {
@@ -83,9 +84,9 @@ export function removeEmptyStore(paths: StorePaths): void {
   const empty = removeIfEmpty(paths.deployments);
   removeIfEmpty(dirname(paths.journal));
   if (!empty || readImages(paths.images).length > 0) return;
-  rmSync(paths.repository, { recursive: true, force: true });
-  rmSync(paths.images, { recursive: true, force: true });
-  rmSync(paths.lock, { force: true });
+  removeTree(paths.repository);
+  removeTree(paths.images);
+  removeFile(paths.lock);
   removeIfEmpty(paths.state);
 }
 

@@ -1,9 +1,9 @@
-import { rmSync } from "node:fs";
 import { KeelsonError } from "../../errors.ts";
 import type { Drift } from "../../host/drift.ts";
 import type { Digest } from "../../image/digest.ts";
 import { writeChangeList } from "../../store/change-list.ts";
 import { imageRef, indexPath, readImages, readStoredDocument, writeDocuments, writeImage } from "../../store/images.ts";
+import { removeFile } from "../../store/remove.ts";
 import { openRepository, writeRef } from "../../store/repository.ts";
 import { type StoreFinding, verifyLists } from "../../store/verify-store.ts";
 import { fetchDocuments, fetchLayer, type KnownImage, knownImages, knownLayers } from "./lost.ts";
@@ -18,7 +18,7 @@ export async function healLists(work: Work, look: () => readonly Drift[]): Promi
     look().flatMap((drift) => (drift.kind === "store" ? [drift.finding] : []));
   let findings = findingsNow();
   if (findings.some(({ part }) => part === "list")) {
-    rmSync(indexPath(work.world.paths.images));
+    removeFile(indexPath(work.world.paths.images));
     work.world.output.warn("the list of images was damaged: those that no container uses are to be pulled again");
     findings = findingsNow();
   }
