@@ -39,12 +39,11 @@ export async function transact(record: JournalRecord, host: TransactionHost): Pr
       attempted.push(change);
       await applyChange(change, host);
     }
+    removeJournal(host);
   } catch (error) {
     await takeBack(attempted, record, host, error);
-    removeJournal(host);
     throw error;
   }
-  removeJournal(host);
 }
 
 /** Finishes or takes back what a crash left half done; the record of it, or undefined when there was none. Throws E_RECOVER. */
@@ -99,7 +98,10 @@ async function takeBack(
   first: unknown,
 ): Promise<void> {
   try {
+    // Its removal may be what failed, and then it is not known whether it lasts.
+    if (readJournal(host) === undefined) writeJournal(record, host);
     await undo(attempted, host);
+    removeJournal(host);
   } catch (error) {
     throw unrecovered(record, host, new AggregateError([first, error], "a change failed and could not be taken back"));
   }

@@ -7,6 +7,7 @@ import { openSystemd } from "../../src/host/systemd.ts";
 import { readJournal, recover, type TransactionHost, transact } from "../../src/host/transaction.ts";
 import type { FileState, HostChange } from "../../src/plan/change.ts";
 import { besidePath } from "../../src/store/durable.ts";
+import { pinDown } from "../bed/mount.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 function openHost(): TransactionHost & { readonly directory: string } {
@@ -75,6 +76,27 @@ describe("a transaction", () => {
       transact(record([{ kind: "file", path: "/etc/mine", to: state("theirs") }]), host),
     ).rejects.toMatchObject({ code: "E_FILE_EXISTS" });
     expect(readFileSync(join(host.directory, "etc/mine"), "utf8")).toBe("mine");
+  });
+
+  it("takes everything back when its end cannot be noted, and recovery notes it", async () => {
+    const host = openHost();
+    mkdirSync(join(host.directory, "var/lib/keelson/journal"));
+    const before = listing(host.directory);
+    let release = (): void => {};
+    const sabotaged: TransactionHost = {
+      ...host,
+      watch: async () => {
+        release = pinDown(join(host.directory, host.journal));
+      },
+    };
+    const watch = { kind: "watch", unit: "x.service", others: [], name: "x", runtime: "runc", soak: 0 } as const;
+    await expect(transact(record([...changes, watch]), sabotaged)).rejects.toMatchObject({
+      code: "E_RECOVER",
+      message: expect.stringMatching(/^install x is half done: EBUSY/),
+    });
+    release();
+    expect(await recover(host)).toMatchObject({ direction: "back" });
+    expect(listing(host.directory)).toBe(before);
   });
 
   it("takes away only what still is as it was written", async () => {
