@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { FileState, HostChange } from "../plan/change.ts";
@@ -19,7 +20,8 @@ type FileChange = Extract<HostChange, { kind: "file" | "symlink" | "directory" |
 
 /**
  * Makes one change of the file system, durably. Repeating it, wholly or half done, gives the same; what stands at a path
- * and is neither what the change starts from nor what it leads to is left alone.
+ * and is neither what the change starts from nor what it leads to is left alone. Where it has been made already, or is
+ * taken back before it was made, it needs no room on the disk.
  */
 export function changeFile(change: FileChange, places: FilePlaces): void {
   const { root, deployments } = places;
@@ -49,6 +51,8 @@ function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePl
     if (holds(change.from)) removeDurably(path);
   } else if (fact.kind === "missing") {
     createDurably(path, contentOf(change.to, places), change.to.mode);
+  } else if (holds(change.to) && fact.kind === "file" && fact.mode === change.to.mode) {
+    syncDirectory(directoryOf(path));
   } else if (holds(change.from) || holds(change.to)) {
     writeDurably(path, contentOf(change.to, places), change.to.mode);
   } else {
@@ -82,7 +86,9 @@ function changeSymlink(change: FileChange & { kind: "symlink" }, root: HostRoot)
   const target = fact.kind === "symlink" ? fact.target : undefined;
   if (change.to === undefined) {
     if (target !== undefined && target === change.from) removeDurably(path);
-  } else if (fact.kind === "missing" || (target !== undefined && [change.from, change.to].includes(target))) {
+  } else if (target === change.to) {
+    syncDirectory(directoryOf(path));
+  } else if (fact.kind === "missing" || (target !== undefined && target === change.from)) {
     linkDurably(path, Buffer.from(change.to, "latin1"));
   } else {
     throw inTheWay(change.path);
@@ -105,9 +111,11 @@ function changeDirectory(change: FileChange & { kind: "directory" }, root: HostR
 
 function changeCurrent(change: FileChange & { kind: "current" }, link: string): void {
   removeBeside(Buffer.from(link));
-  if (change.to !== undefined) return linkDurably(link, String(change.to));
-  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return;
-  if (change.from !== undefined && readlinkSync(link) !== String(change.from)) return;
+  const target = lstatSync(link, { throwIfNoEntry: false }) === undefined ? undefined : readlinkSync(link);
+  if (change.to !== undefined) {
+    return target === String(change.to) ? syncDirectory(dirname(link)) : linkDurably(link, String(change.to));
+  }
+  if (target === undefined || (change.from !== undefined && target !== String(change.from))) return;
   removeDurably(Buffer.from(link));
 }
 

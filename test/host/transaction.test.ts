@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { openRoot } from "../../src/host/root.ts";
 import { openSystemd } from "../../src/host/systemd.ts";
 import { readJournal, recover, type TransactionHost, transact } from "../../src/host/transaction.ts";
-import type { FileState, HostChange } from "../../src/plan/change.ts";
+import { type FileState, type HostChange, invertChange } from "../../src/plan/change.ts";
 import { besidePath } from "../../src/store/durable.ts";
 import { pinDown } from "../bed/mount.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
@@ -97,6 +97,17 @@ describe("a transaction", () => {
     release();
     expect(await recover(host)).toMatchObject({ direction: "back" });
     expect(listing(host.directory)).toBe(before);
+  });
+
+  it("writes nothing where the host already is as a change would have it", async () => {
+    const host = openHost();
+    await transact(record(changes), host);
+    const before = runProgram("find", [host.directory, "-printf", "%P %i\\n"]);
+    for (const text of ["a", "b"]) {
+      const change: HostChange = { kind: "file", path: "/etc/x/a", from: state("a"), to: state(text) };
+      await transact(record(text === "a" ? [change, ...changes] : [invertChange(change)]), host);
+    }
+    expect(runProgram("find", [host.directory, "-printf", "%P %i\\n"])).toBe(before);
   });
 
   it("takes away only what still is as it was written", async () => {
