@@ -1,6 +1,8 @@
+import { errnoOf } from "../errors.ts";
 import { readImages, type StoredImage } from "../store/images.ts";
 import { type Lock, takeLock, waitForLock } from "../store/lock.ts";
 import { forgetImages, pruneIfMarked } from "../store/prune.ts";
+import { sweepStaging } from "../store/repository.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
 import { readHolders } from "./generations.ts";
@@ -30,7 +32,7 @@ export function runAsWriter<T>(verb: string, places: WriterPlaces, action: () =>
 
 /** Like runAsWriter, for what sweeps by itself: `action` finds the leavings of crashes where they are. */
 export async function runAsSweeper<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
-  const { paths, host, say } = places;
+  const { host, say } = places;
   const lock = await lockOf(`keelson ${verb}`, places);
   try {
     const recovered = await recover(host);
@@ -41,12 +43,24 @@ export async function runAsSweeper<T>(verb: string, places: WriterPlaces, action
     }
     return await action();
   } finally {
-    if (readJournal(host) === undefined) {
-      const why = sweep(paths);
-      if (why !== undefined) say(`nothing is removed from the store: ${why}`);
-      removeEmptyStore(paths);
-    }
+    sweepIfSettled(places);
     lock.release();
+  }
+}
+
+/**
+ * A change that is half done may lead back to anything. What the system does not let go is no failure of what was done:
+ * it is said, and stays for the next writer.
+ */
+function sweepIfSettled({ paths, host, say }: WriterPlaces): void {
+  try {
+    if (readJournal(host) !== undefined) return;
+    const why = sweep(paths);
+    if (why !== undefined) say(`nothing is removed from the store: ${why}`);
+    removeEmptyStore(paths);
+  } catch (error) {
+    if (!(error instanceof Error) || errnoOf(error) === undefined) throw error;
+    say(`something that is no longer needed could not be removed: ${error.message}`);
   }
 }
 
@@ -63,6 +77,7 @@ async function lockOf(command: string, { paths, wait, say, signal }: WriterPlace
 function sweep(paths: StorePaths): string | undefined {
   sweepDeployments(paths.deployments);
   sweepOnce(paths.once);
+  sweepStaging(paths.repository);
   const unused = unusedImages(paths);
   return unused.length === 0 ? pruneIfMarked(paths) : forgetImages(paths, unused);
 }

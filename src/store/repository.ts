@@ -43,8 +43,8 @@ export interface RepositoryOptions {
 /** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
 export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
-  const staging = join(path, "tmp", "staging");
-  removeTree(staging);
+  const staging = stagingOf(path);
+  sweepStaging(path);
   const published = join(path, "objects");
   const damaged = new Set(options.damaged);
   const findPublished = publishedObjects(published, options.parent, damaged);
@@ -65,7 +65,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
 
   function clear(): void {
     staged.clear();
-    removeTree(staging);
+    sweepStaging(path);
   }
 
   return {
@@ -88,6 +88,15 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
     },
     discard: clear,
   };
+}
+
+/** Removes what a crash has left staged. */
+export function sweepStaging(path: string): void {
+  removeTree(stagingOf(path));
+}
+
+function stagingOf(path: string): string {
+  return join(path, "tmp", "staging");
 }
 
 /**
