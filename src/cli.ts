@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { addChanges, addPlan } from "./cli/changes.ts";
 import type { Action } from "./cli/command.ts";
 import { addQuestions } from "./cli/questions.ts";
+import { addRegistry } from "./cli/registry.ts";
 import { addStore } from "./cli/store.ts";
 import { KeelsonError } from "./errors.ts";
 import type { World } from "./world.ts";
@@ -62,6 +63,7 @@ export function commandLine(version: string, open: OpenWorld): Command {
   addChanges(program, act);
   addPlan(program, act);
   addStore(program, act);
+  addRegistry(program, act);
   addQuestions(program, act);
   return program;
 }

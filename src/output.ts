@@ -5,6 +5,8 @@ import { printable } from "./errors.ts";
 export interface Output {
   /** The one answer of a command: `document` with --json, else the lines; tabs in them stay what they are. */
   answer(document: unknown, lines: readonly string[]): void;
+  /** The one answer of a command where it is a document of others: these bytes, also with --json. */
+  bytes(document: Uint8Array): void;
   /** Something that is being done or was decided. Silent with --quiet. */
   message(text: string): void;
   /** Something a person should look at. Said with --quiet too. */
@@ -41,7 +43,7 @@ export interface OutputOptions {
 interface Stream {
   readonly isTTY?: boolean;
   readonly columns?: number;
-  write(text: string): boolean;
+  write(text: string | Uint8Array): boolean;
 }
 
 const redrawInterval = 100;
@@ -74,11 +76,12 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
   return {
     answer(document, lines) {
       wipe();
-      out.write(
-        options.json
-          ? `${JSON.stringify(document, undefined, 2)}\n`
-          : lines.map((text) => `${text.split("\t").map(printable).join("\t")}\n`).join(""),
-      );
+      const shown = (): string => lines.map((text) => `${text.split("\t").map(printable).join("\t")}\n`).join("");
+      out.write(options.json ? `${JSON.stringify(document, undefined, 2)}\n` : shown());
+    },
+    bytes(document) {
+      wipe();
+      out.write(document);
     },
     message(text) {
       if (!options.quiet) line(text);

@@ -10,6 +10,8 @@ export interface Settings {
   readonly tlsVerify: boolean;
   /** Files with registry credentials, the first that knows a registry wins. */
   readonly authFiles: readonly string[];
+  /** The one of them that a login is written to. */
+  readonly loginFile: string;
   /** Bytes that one layer may expand to. */
   readonly layerSize: number;
   /** Entries that one layer may have. */
@@ -88,6 +90,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     proxies: proxiesOf(environment),
     home: environment.HOME ?? "/root",
     authFiles: authFiles(text("auth_file"), environment),
+    loginFile: environment.REGISTRY_AUTH_FILE || runtimeAuthFile(environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
     connections: count("connections"),
@@ -98,14 +101,11 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
 
 /** The places of containers-auth.json(5), then Docker's. */
 function authFiles(configured: string, environment: NodeJS.ProcessEnv): readonly string[] {
-  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = "/root", DOCKER_CONFIG = join(HOME, ".docker") } = environment;
-  const runtimeDirectory = XDG_RUNTIME_DIR ?? `/run/containers/${process.getuid?.() ?? 0}`;
+  const { REGISTRY_AUTH_FILE, HOME = "/root", DOCKER_CONFIG = join(HOME, ".docker") } = environment;
   const places = [
     REGISTRY_AUTH_FILE ?? "",
     configured,
-    XDG_RUNTIME_DIR === undefined
-      ? join(runtimeDirectory, "auth.json")
-      : join(runtimeDirectory, "containers", "auth.json"),
+    runtimeAuthFile(environment),
     join(HOME, ".config", "containers", "auth.json"),
     join(DOCKER_CONFIG, "config.json"),
   ];
@@ -135,6 +135,12 @@ function proxyUrl(name: string, value: string): string | undefined {
   throw new KeelsonError("E_SETTINGS", `${name} is not the URL of an HTTP proxy`, {
     hint: "Write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with % escapes where a password needs them.",
   });
+}
+
+function runtimeAuthFile({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string {
+  return XDG_RUNTIME_DIR === undefined
+    ? join(`/run/containers/${process.getuid?.() ?? 0}`, "auth.json")
+    : join(XDG_RUNTIME_DIR, "containers", "auth.json");
 }
 
 function bad(path: string, key: string, why: string): KeelsonError {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { KeelsonError } from "./errors.ts";
 import { openFacts } from "./host/facts.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
@@ -49,6 +50,10 @@ export interface World {
   rememberAlias(name: string, repository: string): Promise<void>;
   /** What policy.json says of an image; throws E_POLICY when it is not let in. See judgeImage. */
   judge(subject: Subject): Promise<Verified>;
+  /** How registries and files are dealt with. */
+  sourceOptions(tlsVerify: boolean): SourceOptions;
+  /** All of standard input, as text. */
+  input(): Promise<string>;
   templates(): DefaultTemplates;
   close(): Promise<void>;
 }
@@ -139,6 +144,8 @@ export function openWorld(options: WorldOptions): World {
     },
     registries,
     rememberAlias: (name, repository) => writeChosenAlias(chosen, name, repository),
+    sourceOptions,
+    input: () => text(process.stdin),
     templates: () => readTemplates(join(options.home, "unit-templates")),
     close: async () => systemd?.close(),
   };

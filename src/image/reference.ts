@@ -14,9 +14,9 @@ export interface RegistryReference {
 }
 
 export interface FileReference {
-  readonly kind: "oci" | "oci-archive" | "docker-archive";
+  readonly kind: "oci" | "oci-archive" | "docker-archive" | "dir";
   readonly path: string;
-  /** For oci and oci-archive the `org.opencontainers.image.ref.name`; for docker-archive a RepoTag. */
+  /** For oci and oci-archive the `org.opencontainers.image.ref.name`; for docker-archive a RepoTag, or `@N`, counted from 0; dir has none. */
   readonly tag?: string;
 }
 
@@ -35,8 +35,8 @@ const hostPattern =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/;
 
 /**
- * Reads `docker://HOST[:PORT]/REPO[:TAG|@DIGEST]` (the prefix may be left out), `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`
- * and `docker-archive:FILE[:TAG]`. No network, no files: the text alone decides. Throws E_REFERENCE.
+ * Reads `docker://HOST[:PORT]/REPO[:TAG|@DIGEST]` (the prefix may be left out), `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
+ * `docker-archive:FILE[:TAG|:@INDEX]` and `dir:DIR`. No network, no files: the text alone decides. Throws E_REFERENCE.
  * Grammar of names and tags: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 export function parseReference(text: string): Reference {
@@ -48,11 +48,14 @@ export function parseReference(text: string): Reference {
 /** Like parseReference, but `REPOSITORY[:TAG|@DIGEST]` without a host is a short name instead of an error. */
 export function parseName(text: string): Reference | ShortName {
   if (/[\s\x00-\x1f\x7f]/.test(text)) throw malformed(text, "it contains white space or a control character");
-  const transport = /^(oci|oci-archive|docker-archive):(.*)$/.exec(text);
+  const transport = /^(oci|oci-archive|docker-archive|dir):(.*)$/.exec(text);
   if (transport) return parseFileReference(transport[1] as FileReference["kind"], transport[2] ?? "", text);
   const unknown = /^([a-z-]+):(?:\/|\.)/.exec(text);
   if (unknown && !text.startsWith("docker://")) {
-    throw malformed(text, `the transport ${unknown[1]}: is not one of docker://, oci:, oci-archive:, docker-archive:`);
+    throw malformed(
+      text,
+      `the transport ${unknown[1]}: is not one of docker://, oci:, oci-archive:, docker-archive:, dir:`,
+    );
   }
   const name = text.replace(/^docker:\/\//, "");
   if (isQualified(name)) return parseRegistryReference(name, text);
@@ -65,6 +68,16 @@ function isQualified(name: string): boolean {
   const slash = name.indexOf("/");
   const first = name.slice(0, Math.max(slash, 0));
   return slash > 0 && (/[.:]/.test(first) || first === "localhost" || first.startsWith("["));
+}
+
+/** Reads `[docker://]HOST[:PORT]/REPO`, with neither tag nor digest. Throws E_REFERENCE. */
+export function parseRepository(text: string): Pick<RegistryReference, "host" | "repository"> {
+  const name = text.replace(/^docker:\/\//, "");
+  const reference = parseReference(`docker://${name}`);
+  if (reference.kind !== "registry" || reference.digest !== undefined || /:[^/]*$/.test(name.replace(/^[^/]*/, ""))) {
+    throw malformed(text, "a repository is wanted, without a tag or digest");
+  }
+  return { host: reference.host, repository: reference.repository };
 }
 
 /** The inverse of parseReference, in the form that needs no default. */
@@ -88,17 +101,21 @@ export function containerNameOf(reference: Reference): string {
 }
 
 function fileImageName(reference: FileReference): string {
-  const named = reference.tag === undefined ? undefined : /^(?:.*\/)?([^/:]+):[^/:]+$/.exec(reference.tag);
-  return named?.[1] ?? reference.path.replace(/\/+$/, "").replace(/\.(?:tar|oci|tgz|tar\.gz)$/, "");
+  const path = reference.path.replace(/\/+$/, "");
+  const named = /^(?:.*\/)?([^/:]+):[^/:]+$/.exec(reference.kind === "dir" ? path : (reference.tag ?? ""));
+  return named?.[1] ?? path.replace(/\.(?:tar|oci|tgz|tar\.gz)$/, "");
 }
 
 function fileImageTag(reference: FileReference): string | undefined {
+  // skopeo sync calls a directory NAME:TAG.
+  if (reference.kind === "dir") return /:([^/:]+)\/*$/.exec(reference.path)?.[1];
+  if (reference.tag?.startsWith("@")) return undefined;
   return reference.tag?.slice(reference.tag.lastIndexOf(":") + 1);
 }
 
 function parseFileReference(kind: FileReference["kind"], rest: string, text: string): FileReference {
   // The path ends at the first colon, as in containers-transports(5); a tag of docker-archive has a colon of its own.
-  const colon = rest.indexOf(":");
+  const colon = kind === "dir" ? -1 : rest.indexOf(":");
   const path = colon < 0 ? rest : rest.slice(0, colon);
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   if (path === "") throw malformed(text, "it names no path");

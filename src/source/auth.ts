@@ -6,7 +6,7 @@ import { findCredentials } from "./credentials.ts";
 import type { Http, HttpResponse } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
 import { answerFailure, type Named, readBody } from "./registry-answer.ts";
-import { getPatiently } from "./retry.ts";
+import { sendPatiently } from "./retry.ts";
 
 const tokenLimit = 1024 * 1024;
 
@@ -23,8 +23,8 @@ export interface Auth {
   redact(text: string): string;
 }
 
-/** `origin` is the registry's own. https://distribution.github.io/distribution/spec/auth/token/ */
-export function openAuth(named: Named, origin: () => URL, http: Http, options: SourceOptions): Auth {
+/** `origin` is the registry's own; `actions` what is to be done in the repository. https://distribution.github.io/distribution/spec/auth/token/ */
+export function openAuth(named: Named, origin: () => URL, http: Http, options: SourceOptions, actions: string): Auth {
   let header: string | undefined;
   let renewal: Promise<string | undefined> | undefined;
   const secrets = new Set<string>();
@@ -32,7 +32,8 @@ export function openAuth(named: Named, origin: () => URL, http: Http, options: S
   const find = async (host: string, repository: string): Promise<Credentials | undefined> => {
     const helpers = (await options.registries?.())?.credentialHelpers;
     const running = options.helperEnvironment && { environment: options.helperEnvironment, signal: options.signal };
-    const found = await findCredentials({ files: options.authFiles, helpers, running }, host, repository);
+    const given = host === named.host ? options.credentials : undefined;
+    const found = given ?? (await findCredentials({ files: options.authFiles, helpers, running }, host, repository));
     for (const secret of found ? [found.password, basicOf(found)] : []) if (secret !== "") secrets.add(secret);
     return found;
   };
@@ -43,10 +44,10 @@ export function openAuth(named: Named, origin: () => URL, http: Http, options: S
     if (scheme !== "bearer") return undefined;
     const realm = realmOf(parameters.get("realm") ?? "", origin(), named);
     const trusted = isSameSite(realm.hostname, origin().hostname) ? credentials : await find(realm.host, "");
-    const url = tokenUrl(realm, parameters, named.repository);
+    const url = tokenUrl(realm, parameters, named.repository, actions);
     const authorization = trusted && `Basic ${basicOf(trusted)}`;
     const use = (response: HttpResponse): Promise<string> => readToken(response, named, redact);
-    const token = await getPatiently(
+    const token = await sendPatiently(
       http,
       { url, headers: { accept: "application/json" }, authorization },
       options,
@@ -102,13 +103,15 @@ function realmOf(text: string, origin: URL, named: Named): URL {
   return realm;
 }
 
-function tokenUrl(realm: URL, parameters: ReadonlyMap<string, string>, repository: string): URL {
+function tokenUrl(realm: URL, parameters: ReadonlyMap<string, string>, repository: string, actions: string): URL {
   const url = new URL(realm);
   url.username = "";
   url.password = "";
   const service = parameters.get("service");
   if (service !== undefined) url.searchParams.set("service", service);
-  url.searchParams.set("scope", parameters.get("scope") ?? `repository:${repository}:pull`);
+  const scope = parameters.get("scope") ?? (repository === "" ? undefined : `repository:${repository}:${actions}`);
+  // A challenge separates several scopes by spaces; a token server takes them one by one.
+  for (const one of scope?.split(" ") ?? []) url.searchParams.append("scope", one);
   return url;
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
-import { isObject } from "../image/json.ts";
+import { isObject, type JsonObject } from "../image/json.ts";
 import { askHelper, type Credentials, type HelperOptions } from "./credential-helper.ts";
 
 /** Where credentials are looked for. */
@@ -30,6 +30,30 @@ export async function findCredentials(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** `text` (of `file`, which may be absent) with these credentials under the key; all else in it stays. Throws E_AUTH. */
+export function withLogin(text: string | undefined, file: string, key: string, credentials: Credentials): string {
+  const document = parseAuthFile(text ?? "{}", file);
+  const auth = Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64");
+  const { changed } = withoutKey(document, key);
+  return formatAuthFile({ ...changed, auths: { ...changed.auths, [entryKey(key)]: { auth } } });
+}
+
+/** `text` without the credentials under the key; undefined when there are none. All else in it stays. Throws E_AUTH. */
+export function withoutLogin(text: string, file: string, key: string): string | undefined {
+  const { changed, removed } = withoutKey(parseAuthFile(text, file), key);
+  return removed ? formatAuthFile(changed) : undefined;
+}
+
+function withoutKey(document: JsonObject, key: string): { readonly changed: JsonObject; readonly removed: boolean } {
+  const entries = Object.entries(isObject(document.auths) ? document.auths : {});
+  const others = entries.filter(([other]) => entryKey(other) !== entryKey(key));
+  return { changed: { ...document, auths: Object.fromEntries(others) }, removed: others.length < entries.length };
+}
+
+function formatAuthFile(document: JsonObject): string {
+  return `${JSON.stringify(document, undefined, "\t")}\n`;
 }
 
 interface AuthFile {
@@ -78,16 +102,15 @@ async function fromHelper(
 
 /** Undefined when the file is absent. */
 async function readAuthFile(file: string): Promise<AuthFile | undefined> {
-  let document: unknown;
+  let text: string;
   try {
-    document = JSON.parse(await readFile(file, "utf8"));
+    text = await readFile(file, "utf8");
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    // The parser's own message would quote the file, and with it a password.
-    throw unusable(file, errno === undefined ? "it is not JSON" : `it cannot be read (${errno})`);
+    throw unusable(file, `it cannot be read (${errno})`);
   }
-  if (!isObject(document)) throw unusable(file, "it is not a JSON object");
+  const document = parseAuthFile(text, file);
   const entries = new Map<string, Credentials>();
   for (const [key, entry] of Object.entries(isObject(document.auths) ? document.auths : {})) {
     const credentials = isObject(entry) ? decoded(entry.auth) : undefined;
@@ -106,6 +129,18 @@ async function readAuthFile(file: string): Promise<AuthFile | undefined> {
 function helperName(name: unknown, file: string): string {
   if (typeof name === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return name;
   throw unusable(file, "it names a credential helper that is no program's ending");
+}
+
+function parseAuthFile(text: string, file: string): JsonObject {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    // The parser's own message would quote the file, and with it a password.
+    throw unusable(file, "it is not JSON");
+  }
+  if (isObject(document)) return document;
+  throw unusable(file, "it is not a JSON object");
 }
 
 function decoded(auth: unknown): Credentials | undefined {

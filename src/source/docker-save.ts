@@ -57,7 +57,13 @@ export function openDockerSave(reference: FileReference, openFiles: () => Promis
       const top = { bytes: manifestBytes, mediaType: manifestTypes[1] };
       return imageOf(top, { name, readManifest: readConfig, readConfig }, platform);
     },
+    readTop: async () => ({ bytes: (await describe()).manifestBytes, mediaType: manifestTypes[1] }),
+    readManifest: async ({ digest }) => {
+      throw unreadable(name, `it has no manifest ${digest}`);
+    },
     openBlob: async (layer) => {
+      const { configBytes } = await describe();
+      if (layer.digest === digestOf(configBytes)) return only(configBytes);
       const member = (await describe()).members.get(layer.digest);
       if (member === undefined) throw unreadable(name, `it has no layer ${layer.digest}`);
       const file = await openMember(await files(), member, name);
@@ -68,6 +74,10 @@ export function openDockerSave(reference: FileReference, openFiles: () => Promis
       await (await opened?.catch(() => undefined))?.close();
     },
   };
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 async function describedImage(files: FileSet, tag: string | undefined, name: string): Promise<DescribedImage> {
@@ -134,6 +144,12 @@ function isTexts(value: unknown): value is readonly string[] {
 }
 
 function chosenImage(images: readonly SavedImage[], tag: string | undefined, name: string): SavedImage {
+  const index = /^@([0-9]+)$/.exec(tag ?? "")?.[1];
+  if (index !== undefined) {
+    const image = images[Number(index)];
+    if (image !== undefined) return image;
+    throw unreadable(name, `it holds ${images.length} images, counted from 0`);
+  }
   const wanted = tag === undefined ? undefined : fullName(tag);
   const matching = images.filter((image) => wanted === undefined || image.tags.some((one) => fullName(one) === wanted));
   const [image, ...others] = matching;

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import * as http from "node:http";
 import * as https from "node:https";
 import * as tls from "node:tls";
@@ -8,6 +9,7 @@ import { redirectTarget, tooManyRedirects } from "./redirect.ts";
 
 const redirectLimit = 5;
 const discardLimit = 64 * 1024;
+const bodyPieceSize = 256 * 1024;
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 const unknownIssuer = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
@@ -16,7 +18,13 @@ const unknownIssuer = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
 ]);
 
+export type Method = "GET" | "HEAD" | "POST" | "PATCH" | "PUT" | "DELETE";
+
 export interface HttpRequest {
+  /** GET unless another is named. Only GET and HEAD are sent on where a redirect points. */
+  readonly method?: Method;
+  /** Sent whole, with its length. */
+  readonly body?: Uint8Array;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the URL's own origin only, never to where it redirects. */
@@ -32,10 +40,10 @@ export interface HttpResponse {
   discard(): void;
 }
 
-/** GET requests over kept connections. */
+/** Requests over kept connections. */
 export interface Http {
   /** Any status is an answer. Throws system errors as they are, and E_REGISTRY for a redirect that is not followed. */
-  get(request: HttpRequest): Promise<HttpResponse>;
+  send(request: HttpRequest): Promise<HttpResponse>;
   /** Whether this origin has ever answered: then a connection it refuses now is a passing failure. */
   hasAnswered(url: URL): boolean;
   close(): void;
@@ -47,10 +55,11 @@ export function openHttp(host: string, options: SourceOptions): Http {
   const agents = openAgents(host, options);
   let systemTrusted = false;
   const answered = new Set<string>();
-  const exchange = async (url: URL, headers: http.OutgoingHttpHeaders): Promise<http.IncomingMessage> => {
+  const exchange: Exchange = async (url, headers, { method = "GET", body }) => {
     const withSystem = systemTrusted;
     try {
-      const response = await send(url, { agent: agents.of(url, withSystem), headers, signal: options.signal }, timing);
+      const agent = agents.of(url, withSystem);
+      const response = await send(url, { agent, headers, method, body, signal: options.signal }, timing);
       answered.add(url.origin);
       return response;
     } catch (error) {
@@ -58,29 +67,36 @@ export function openHttp(host: string, options: SourceOptions): Http {
     }
     // The system's own certificates take a tenth of a second to read, so they are asked last.
     systemTrusted = true;
-    return exchange(url, headers);
+    return exchange(url, headers, { method, ...(body && { body }) });
   };
   return {
-    get: (request) => follow(request, options.userAgent, timing, exchange),
+    send: (request) => follow(request, options.userAgent, timing, exchange),
     hasAnswered: (url) => answered.has(url.origin),
     close: () => agents.close(),
   };
 }
 
+type Exchange = (
+  url: URL,
+  headers: http.OutgoingHttpHeaders,
+  request: Pick<HttpRequest, "method" | "body">,
+) => Promise<http.IncomingMessage>;
+
 async function follow(
   request: HttpRequest,
   userAgent: string,
   timing: Timing,
-  exchange: (url: URL, headers: http.OutgoingHttpHeaders) => Promise<http.IncomingMessage>,
+  exchange: Exchange,
 ): Promise<HttpResponse> {
   // An encoded body would have other bytes, and offsets into it would mean nothing.
   const headers = { "user-agent": userAgent, "accept-encoding": "identity", ...request.headers };
+  const follows = request.method === undefined || request.method === "GET" || request.method === "HEAD";
   let { url, authorization } = request;
   for (let hops = 0; ; hops++) {
-    const message = await exchange(url, authorization === undefined ? headers : { ...headers, authorization });
+    const message = await exchange(url, authorization === undefined ? headers : { ...headers, authorization }, request);
     const status = message.statusCode ?? 0;
     const location = message.headers.location;
-    if (!redirectStatuses.has(status) || location === undefined) {
+    if (!follows || !redirectStatuses.has(status) || location === undefined) {
       return { status, headers: message.headers, url, body: bodyOf(message, timing), discard: () => discard(message) };
     }
     discard(message);
@@ -92,16 +108,23 @@ async function follow(
 }
 
 interface Envelope {
+  readonly method: Method;
+  readonly body: Uint8Array | undefined;
   readonly agent: http.Agent;
   readonly headers: http.OutgoingHttpHeaders;
   readonly signal: AbortSignal | undefined;
 }
 
 async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.IncomingMessage> {
-  const { agent, headers, signal } = envelope;
+  const { agent, method, body, signal } = envelope;
+  const length =
+    body === undefined && (method === "GET" || method === "HEAD" || method === "DELETE")
+      ? {}
+      : { "content-length": body?.length ?? 0 };
   const request = (url.protocol === "https:" ? https : http).request(url, {
     agent,
-    headers,
+    method,
+    headers: { ...envelope.headers, ...length },
     ...(signal && { signal }),
   });
   let timer: NodeJS.Timeout | undefined;
@@ -118,7 +141,9 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.
         if (request.reusedSocket || !socket.connecting) connected();
         else socket.once(socket instanceof tls.TLSSocket ? "secureConnect" : "connect", connected);
       });
-      request.once("response", resolve).on("error", reject).end();
+      request.once("response", resolve).on("error", reject);
+      // A body takes the time its bytes take: the wait for an answer begins anew with each piece that was taken.
+      sendBody(request, body ?? Buffer.alloc(0), () => allow(timing.headers, "no answer")).catch(reject);
     });
   } catch (error) {
     // A kept connection that the far side closed meanwhile: nothing was answered, so a new one may ask again.
@@ -127,6 +152,16 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function sendBody(request: http.ClientRequest, body: Uint8Array, taken: () => void): Promise<void> {
+  for (let at = 0; at < body.length; at += bodyPieceSize) {
+    if (!request.write(body.subarray(at, at + bodyPieceSize))) {
+      await once(request, "drain");
+      taken();
+    }
+  }
+  request.end();
 }
 
 async function* bodyOf(message: http.IncomingMessage, timing: Timing): AsyncGenerator<Buffer> {

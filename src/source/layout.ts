@@ -10,13 +10,13 @@ import {
   parseAttachment,
   parseManifest,
 } from "../image/manifest.ts";
-import { type FileReference, formatReference } from "../image/reference.ts";
+import type { FileReference } from "../image/reference.ts";
 import type { ImageSignature } from "../trust/signature.ts";
 import { isAttachmentTag, mayBeAttachment, signaturesIn, signatureTag } from "./attachments.ts";
 import { type FileSet, readWhole, unreadable } from "./file-set.ts";
-import { type Documents, imageOf, withinLimit } from "./resolution.ts";
+import { openFileSource } from "./file-source.ts";
+import { withinLimit } from "./resolution.ts";
 import type { ImageSource } from "./source.ts";
-import { checkBytes, mismatch } from "./verify.ts";
 
 const nameAnnotation = "org.opencontainers.image.ref.name";
 
@@ -25,45 +25,25 @@ const nameAnnotation = "org.opencontainers.image.ref.name";
  * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
 export function openLayout(reference: FileReference, openFiles: () => Promise<FileSet>): ImageSource {
-  const name = formatReference(reference);
-  let opened: Promise<FileSet> | undefined;
-  const files = (): Promise<FileSet> => {
-    opened ??= openFiles();
-    return opened;
-  };
-  const readDocument = async (descriptor: Descriptor): Promise<Uint8Array> => {
-    const bytes = await readWhole(await files(), blobPath(descriptor), manifestLimit);
-    checkBytes(bytes, descriptor, name);
-    return bytes;
-  };
-  const documents: Documents = { name, readManifest: readDocument, readConfig: readDocument };
-  return {
-    resolve: async (platform) => {
-      const entry = chosenEntry(await readIndex(await files(), name), reference.tag, name);
-      const bytes = await readDocument(withinLimit(entry, name));
-      return imageOf({ bytes, mediaType: entry.mediaType }, documents, platform);
+  return openFileSource(reference, openFiles, {
+    readTop: async (files, name, readManifest) => {
+      const entry = chosenEntry(await readIndex(files, name), reference.tag, name);
+      return { bytes: await readManifest(withinLimit(entry, name)), mediaType: entry.mediaType };
     },
-    signatures: async (digest) => {
+    signatures: async (files, name, digest, readManifest) => {
       const found: ImageSignature[] = [];
-      for (const entry of (await readIndex(await files(), name)).manifests) {
+      for (const entry of (await readIndex(files, name)).manifests) {
         if (entry.digest === digest || !mayBeAttachment(entry)) continue;
         const named = entry.annotations[nameAnnotation] === signatureTag(digest);
-        const bytes = await readDocument(entry);
+        const bytes = await readManifest(entry);
         if (named || parseAttachment(bytes, name).subject === digest)
-          found.push(...(await signaturesIn(bytes, name, readDocument)));
+          found.push(...(await signaturesIn(bytes, name, readManifest)));
       }
       return found;
     },
-    openBlob: async (layer) => {
-      const file = await (await files()).open(blobPath(layer));
-      if (file === undefined) throw unreadable(name, `it lacks the layer ${layer.digest}`);
-      if (file.size === layer.size) return file.read();
-      throw mismatch(name, `${layer.digest} has ${file.size} bytes, not the ${layer.size} it is described with`);
-    },
-    close: async () => {
-      await (await opened?.catch(() => undefined))?.close();
-    },
-  };
+    blobPath,
+    manifestPath: blobPath,
+  });
 }
 
 async function readIndex(files: FileSet, name: string): Promise<Index> {

@@ -7,7 +7,7 @@ import { openHttp } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
 import type { Lookaside } from "./registries-d.ts";
 import { readBody } from "./registry-answer.ts";
-import { getPatiently } from "./retry.ts";
+import { sendPatiently } from "./retry.ts";
 
 const countLimit = 128;
 const sizeLimit = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ export async function readLookaside(
   try {
     return await readAll(directory, async (name) => {
       const target = new URL(`${directory}/${name}`);
-      return getPatiently(http, { url: target, headers: {}, authorization: undefined }, options, async (response) => {
+      return sendPatiently(http, { url: target, headers: {}, authorization: undefined }, options, async (response) => {
         if (response.status === 200) return readBody(response, sizeLimit);
         response.discard();
         if (response.status === 404) return undefined;

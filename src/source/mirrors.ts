@@ -43,6 +43,12 @@ export function openMirrored(reference: RegistryReference, options: SourceOption
       first = at;
       return value;
     },
+    readTop: async () => {
+      const { at, value } = await attempt((source) => source.readTop());
+      first = at;
+      return value;
+    },
+    readManifest: async (descriptor) => (await attempt((source) => source.readManifest(descriptor))).value,
     signatures: async (digest) => attachedTo(digest, (await open()).slice(first), options.signal),
     openBlob: async (layer) => (await attempt((source) => source.openBlob(layer))).value,
     close: async () => {

@@ -1,6 +1,7 @@
 import type { Reference } from "../image/reference.ts";
 import { openDockerArchive, openOciArchive } from "./archive.ts";
 import { openDirectory } from "./directory.ts";
+import { openDirectoryImage } from "./directory-image.ts";
 import { openLayout } from "./layout.ts";
 import { openMirrored } from "./mirrors.ts";
 import type { SourceOptions } from "./options.ts";
@@ -13,6 +14,8 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
       return openMirrored(reference, options);
     case "oci":
       return openLayout(reference, async () => openDirectory(reference.path));
+    case "dir":
+      return openDirectoryImage(reference);
     case "oci-archive":
       return openOciArchive(reference, options);
     case "docker-archive":

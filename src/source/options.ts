@@ -1,4 +1,5 @@
 import type { Registries } from "../image/registries.ts";
+import type { Credentials } from "./credential-helper.ts";
 import type { Proxies } from "./proxy.ts";
 
 /** How sources behave, whatever reference they are opened for. */
@@ -9,6 +10,8 @@ export interface SourceOptions {
   readonly authFiles: readonly string[];
   /** What credential helpers get of the environment, PATH among it; without it none is run. */
   readonly helperEnvironment?: NodeJS.ProcessEnv | undefined;
+  /** Asked instead of those files for the registry a source is opened for. */
+  readonly credentials?: Credentials | undefined;
   /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
   readonly cacheDirectory: string;
   readonly userAgent: string;

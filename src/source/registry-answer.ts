@@ -34,7 +34,7 @@ export async function answerFailure(
   const body = await readBody(response, failureLimit).catch(() => undefined);
   const said = printable(redact(ownWords(body?.toString("utf8") ?? "", response))).slice(0, messageLimit);
   const from = response.url.host === named.host ? "" : ` from ${printable(response.url.host)}`;
-  const message = `${named.host}, repository ${named.repository}: status ${status}${from}${said === "" ? "" : `: ${said}`}`;
+  const message = `${placeOf(named)}: status ${status}${from}${said === "" ? "" : `: ${said}`}`;
   return new KeelsonError(status === 401 || status === 403 ? "E_AUTH" : "E_REGISTRY", message, {
     hint: hintFor(status),
   });
@@ -46,10 +46,15 @@ export function connectionFailure(error: unknown, named: Named): KeelsonError {
   const said = error instanceof Error ? error.message || errno : String(error);
   // Node adds advice on how it is to be called.
   const why = printable(said.replace(/; if the root CA .*$/, ""));
-  return new KeelsonError("E_REGISTRY", `${named.host}, repository ${named.repository}: ${why}`, {
+  return new KeelsonError("E_REGISTRY", `${placeOf(named)}: ${why}`, {
     hint: connectionHint(errno),
     cause: error,
   });
+}
+
+/** A login is about no repository. */
+function placeOf({ host, repository }: Named): string {
+  return repository === "" ? host : `${host}, repository ${repository}`;
 }
 
 function ownWords(text: string, response: HttpResponse): string {
@@ -79,6 +84,7 @@ function hintFor(status: number): string {
   if (status === 401 || status === 403) {
     return "The repository is private or does not exist; check its name, and log in to the registry so that auth.json knows it.";
   }
+  if (status === 405) return "The registry is set up not to allow this; ask its operator.";
   if (status === 404) return "Check the repository's name and the tag or digest.";
   if (status === 429) return "The registry limits how much is asked of it; try again later, or log in to it.";
   return status >= 500 ? "The registry has a fault; try again later." : "Check that the host is a container registry.";

@@ -8,9 +8,9 @@ import type { HttpResponse } from "./http.ts";
 import { type SourceOptions, standardTiming } from "./options.ts";
 import { type Named, readBody } from "./registry-answer.ts";
 import { openRepository, type Repository } from "./repository.ts";
-import { type Documents, imageOf, type TopDocument } from "./resolution.ts";
+import { type Documents, imageOf } from "./resolution.ts";
 import { pause, waitAfter } from "./retry.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource, TopDocument } from "./source.ts";
 import { checkBytes, mismatch } from "./verify.ts";
 
 const manifestAccept = [...manifestTypes, ...indexTypes].join(", ");
@@ -50,6 +50,8 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   };
   return {
     resolve: async (platform, stored) => imageOf(await readTop(), documents, platform, stored),
+    readTop,
+    readManifest: documents.readManifest,
     openBlob: (layer) => openBlob(layer, context),
     signatures: async (digest) => {
       const manifest = await fetchAttachment(signatureTag(digest), context);
@@ -64,7 +66,8 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   };
 }
 
-function namedOf(reference: RegistryReference): Named {
+/** The repository as its registry knows it. */
+export function namedOf(reference: Pick<RegistryReference, "host" | "repository">): Named {
   const isHub = reference.host === "docker.io" || reference.host === "index.docker.io";
   const official = isHub && !reference.repository.includes("/");
   return { host: reference.host, repository: official ? `library/${reference.repository}` : reference.repository };

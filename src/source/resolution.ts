@@ -3,7 +3,7 @@ import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { digestOf } from "../image/digest.ts";
 import { choosePlatform, type Descriptor, type Manifest, manifestLimit, parseManifest } from "../image/manifest.ts";
 import { formatPlatform, type Platform, platformRank } from "../image/platform.ts";
-import type { SourceImage, StoredDocument } from "./source.ts";
+import type { SourceImage, StoredDocument, TopDocument } from "./source.ts";
 
 const indexDepthLimit = 8;
 
@@ -13,12 +13,6 @@ export interface Documents {
   readonly name: string;
   readManifest(descriptor: Descriptor): Promise<Uint8Array>;
   readConfig(descriptor: Descriptor): Promise<Uint8Array>;
-}
-
-/** The manifest or index that a reference names; `mediaType` as its descriptor or Content-Type declares it. */
-export interface TopDocument {
-  readonly bytes: Uint8Array;
-  readonly mediaType: string | undefined;
 }
 
 /**

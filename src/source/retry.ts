@@ -11,7 +11,7 @@ const unreached = new Set(["ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNR
  * Sends `request` until it is answered with neither 429 nor 5xx and `use` has read what it wants, up to 5 times and as
  * long as there is patience. The last answer counts whatever its status. Throws the last system error, and what `use` throws.
  */
-export async function getPatiently<T>(
+export async function sendPatiently<T>(
   http: Http,
   request: HttpRequest,
   options: SourceOptions,
@@ -26,7 +26,7 @@ export async function getPatiently<T>(
   for (let attempt = 1; ; attempt++) {
     let wait = waitAfter(attempt, undefined, options);
     try {
-      const response = await http.get(request);
+      const response = await http.send(request);
       if (!isBusy(response.status)) return await use(response);
       wait = waitAfter(attempt, response.headers["retry-after"], options);
       if (isLast(attempt, wait)) return await use(response);

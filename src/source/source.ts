@@ -11,8 +11,12 @@ export interface ImageSource {
    * No layer is read. What `stored` has of them, by digest, is not asked for again. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST, E_MANIFEST, E_PLATFORM.
    */
   resolve(platform: Platform, stored?: StoredDocument): Promise<SourceImage>;
+  /** The manifest or index that the reference names, byte for byte: of an index nothing is chosen. Throws as resolve does. */
+  readTop(): Promise<TopDocument>;
+  /** A manifest or index that an index of this source names, checked. Throws as resolve does. */
+  readManifest(descriptor: Descriptor): Promise<Uint8Array>;
   /**
-   * The layer's bytes as stored (compressed), not yet checked: see openLayer. May be called for several layers at once;
+   * The bytes of a layer or configuration as stored (compressed), not yet checked: see openLayer. May be called for several layers at once;
    * ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
    */
   openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
@@ -27,6 +31,12 @@ export interface ImageSource {
 
 /** A manifest or configuration that is at hand, whole and checked; undefined for one that is not. */
 export type StoredDocument = (digest: Digest) => Uint8Array | undefined;
+
+/** The manifest or index that a reference names; `mediaType` as its descriptor or Content-Type declares it. */
+export interface TopDocument {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string | undefined;
+}
 
 /** One image as its source offers it. */
 export interface SourceImage {

@@ -16,6 +16,7 @@ export function placeOf(reference: Reference, path: string): Place {
       const name = nameOf(reference);
       return { transport: "docker", name, scopes: scopesOfName(name) };
     }
+    case "dir":
     case "oci":
     case "oci-archive":
       return { transport: reference.kind, scopes: scopesOfPath(path) };

@@ -5,6 +5,7 @@ import {
   containerNameOf,
   formatReference,
   parseReference,
+  parseRepository,
   type Reference,
   shortDigest,
 } from "../../src/image/reference.ts";
@@ -34,6 +35,8 @@ describe("a reference", () => {
     ["oci:/a/b.c:v1", { kind: "oci", path: "/a/b.c", tag: "v1" }],
     ["oci-archive:./x.tar", { kind: "oci-archive", path: "./x.tar" }],
     ["oci-archive:x.tar:a/b:c", { kind: "oci-archive", path: "x.tar", tag: "a/b:c" }],
+    ["dir:/a/b:c", { kind: "dir", path: "/a/b:c" }],
+    ["docker-archive:x.tar:@1", { kind: "docker-archive", path: "x.tar", tag: "@1" }],
     ["docker-archive:x.tar:example.com/a:v1", { kind: "docker-archive", path: "x.tar", tag: "example.com/a:v1" }],
   ])("%s is read", (text, reference) => {
     expect(parseReference(text)).toEqual(reference);
@@ -83,7 +86,8 @@ describe("a reference", () => {
     "h_o.io/a",
     "http://h.io/a",
     "https://h.io/a",
-    "dir:/a",
+    "dir:",
+    "tarball:/a",
     "ostree:/a",
     "docker-daemon:./a",
     "oci:",
@@ -166,9 +170,28 @@ describe("the container of an image", () => {
     ["docker-archive:saved.tar:reg.io/org/etcd:v3", "etcd-v3"],
     ["docker-archive:saved.tar:reg.io/org/etcd:latest", "etcd"],
     ["docker-archive:etcd.tgz", "etcd"],
+    ["docker-archive:etcd.tar:@1", "etcd"],
+    ["dir:/images/etcd", "etcd"],
+    ["dir:/images/etcd:v3/", "etcd-v3"],
   ])("20: %s is called %s", (text, name) => {
     expect(containerNameOf(parseReference(text))).toBe(name);
   });
+});
+
+describe("a repository", () => {
+  it.each([
+    ["example.com:5000/team/etcd", "example.com:5000", "team/etcd"],
+    ["docker://localhost/a", "localhost", "a"],
+  ])("%s is read", (text, host, repository) => {
+    expect(parseRepository(text)).toEqual({ host, repository });
+  });
+
+  it.each(["etcd", "example.com/a:b", `example.com/a@${digest}`, "oci:dir", "docker://example.com/A"])(
+    "%s is none",
+    (text) => {
+      expect(() => parseRepository(text)).toThrow(expect.objectContaining({ code: "E_REFERENCE" }));
+    },
+  );
 });
 
 describe("a digest", () => {

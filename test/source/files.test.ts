@@ -97,6 +97,18 @@ describe("a layout", () => {
   });
 });
 
+describe("a directory that skopeo writes", () => {
+  it("gives the same image, digests unchanged", async () => {
+    const directory = join(scratch, "dir:v1");
+    await run("skopeo", "copy", "-q", image.reference, `dir:${directory}`);
+    const pulled = await pull(`dir:${directory}`);
+    expect([pulled.digest, pulled.tars]).toEqual([expected.digest, expected.tars]);
+    await writeFile(join(directory, "version"), "Directory Transport Version: 2.0\n");
+    await expect(pull(`dir:${directory}`)).rejects.toMatchObject({ code: "E_SOURCE" });
+    await expect(pull(`dir:${scratch}`)).rejects.toMatchObject({ code: "E_SOURCE" });
+  });
+});
+
 describe("an archive", () => {
   let docker: string;
   let oci: string;
@@ -113,6 +125,26 @@ describe("an archive", () => {
       expect((await pull(`docker-archive:${docker}${tag}`)).tars, tag).toEqual(expected.tars);
     }
     await expect(pull(`docker-archive:${docker}:team/app:v2`)).rejects.toMatchObject({ code: "E_SOURCE" });
+  });
+
+  it("of several images gives the one of a name, or of a place", async () => {
+    const directory = await mkdtemp(join(scratch, "several-"));
+    await run("tar", "-C", directory, "-xf", docker);
+    const list = JSON.parse(await readFile(join(directory, "manifest.json"), "utf8"));
+    const other = JSON.parse(await readFile(join(directory, list[0].Config), "utf8"));
+    await writeFile(join(directory, "other.json"), JSON.stringify({ ...other, author: "other" }));
+    const second = { ...list[0], Config: "other.json", RepoTags: ["team/other:v1"] };
+    await writeFile(join(directory, "manifest.json"), JSON.stringify([...list, second]));
+    await run("tar", "-C", directory, "-cf", `${directory}.tar`, ".");
+    const named = await pull(`docker-archive:${directory}.tar:team/other:v1`);
+    expect((await pull(`docker-archive:${directory}.tar:@1`)).digest).toBe(named.digest);
+    expect((await pull(`docker-archive:${directory}.tar:@0`)).manifest.config).toEqual(
+      (await pull(`docker-archive:${docker}`)).manifest.config,
+    );
+    expect(named.manifest.config.digest).not.toBe(expected.manifest.config.digest);
+    for (const tag of ["", ":@2"]) {
+      await expect(pull(`docker-archive:${directory}.tar${tag}`)).rejects.toMatchObject({ code: "E_SOURCE" });
+    }
   });
 
   it("gives the same manifest each time", async () => {

@@ -31,6 +31,8 @@ async function read(
   };
   const source: ImageSource = {
     resolve: () => Promise.reject(new Error("not asked for")),
+    readTop: () => Promise.reject(new Error("not asked for")),
+    readManifest: () => Promise.reject(new Error("not asked for")),
     close: async () => undefined,
     openBlob: async () =>
       (async function* () {
@@ -129,6 +131,8 @@ describe("a layer", () => {
     let closed = false;
     const source: ImageSource = {
       resolve: () => Promise.reject(new Error("not asked for")),
+      readTop: () => Promise.reject(new Error("not asked for")),
+      readManifest: () => Promise.reject(new Error("not asked for")),
       close: async () => undefined,
       openBlob: async () =>
         (async function* () {

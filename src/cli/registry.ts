@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import type { InspectRequest } from "../commands/inspect.ts";
+import type { LoginRequest, LogoutRequest } from "../commands/login.ts";
+import { type Act, platform, tlsVerify } from "./command.ts";
+
+interface Tls {
+  readonly tlsVerify: boolean;
+}
+
+/** The commands for images where they are: in registries and files. */
+export function addRegistry(program: Command, act: Act): void {
+  addInspect(program, act);
+  program
+    .command("tags <repository>")
+    .description("list the tags of a repository")
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, repository: string, options: Tls) => {
+        const { tags } = await import("../commands/tags.ts");
+        await tags(world, repository, options.tlsVerify);
+      }),
+    );
+  program
+    .command("digest <file>")
+    .description("print the digest of the manifest in a file")
+    .action(
+      act(async (world, file: string) => {
+        const { digest } = await import("../commands/digest.ts");
+        digest(world, file);
+      }),
+    );
+  program
+    .command("delete <image>")
+    .description("remove an image from its registry")
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, image: string, options: Tls) => {
+        const { deleteRemote } = await import("../commands/delete.ts");
+        await deleteRemote(world, image, options.tlsVerify);
+      }),
+    );
+  addLogin(program, act);
+}
+
+function addInspect(program: Command, act: Act): void {
+  program
+    .command("inspect <image>")
+    .description("show what an image says of itself, wherever it is, without fetching a layer")
+    .option("--raw", "the manifest or index itself, byte for byte", false)
+    .option("--config", "the image's configuration, byte for byte", false)
+    .option("--no-tags", "leave out the repository's tags")
+    .addOption(platform())
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, image: string, options: Omit<InspectRequest, "image">) => {
+        const { inspect } = await import("../commands/inspect.ts");
+        await inspect(world, { image, ...options });
+      }),
+    );
+}
+
+function addLogin(program: Command, act: Act): void {
+  program
+    .command("login <registry>")
+    .description("keep the credentials for a registry, once it has accepted them")
+    .option("-u, --username <name>", "the user's name at the registry")
+    .option("--password-stdin", "read the password from standard input", false)
+    .option("--authfile <file>", "write to this file instead of the user's auth.json")
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, registry: string, options: Omit<LoginRequest, "registry">) => {
+        const { login } = await import("../commands/login.ts");
+        await login(world, { registry, ...options });
+      }),
+    );
+  program
+    .command("logout <registry>")
+    .description("forget the credentials for a registry")
+    .option("--authfile <file>", "the file that holds them")
+    .action(
+      act(async (world, registry: string, options: Omit<LogoutRequest, "registry">) => {
+        const { logout } = await import("../commands/login.ts");
+        logout(world, { registry, ...options });
+      }),
+    );
+}
