@@ -9,14 +9,15 @@ export type Action<Rest extends unknown[]> = (world: World, ...rest: Rest) => Pr
 export type Act = <Rest extends unknown[]>(action: Action<Rest>) => (...rest: Rest) => Promise<void>;
 
 export const tlsVerify = (): Option =>
-  new Option("--tls-verify [bool]", "false: do not check a registry's certificate, and allow plain HTTP")
-    .default(true)
-    .argParser((text) => {
-      if (text === "true" || text === "false") return text === "true";
-      throw new KeelsonError("E_USAGE", `--tls-verify is ${text}, neither true nor false`, {
-        hint: "Write --tls-verify=false.",
-      });
-    });
+  truth("--tls-verify", "false: do not check a registry's certificate, and allow plain HTTP").default(true);
+
+/** An option that is true or false. */
+export function truth(name: string, description: string): Option {
+  return new Option(`${name} [bool]`, description).argParser((text) => {
+    if (text === "true" || text === "false") return text === "true";
+    throw new KeelsonError("E_USAGE", `${name} is ${text}, neither true nor false`, { hint: `Write ${name}=false.` });
+  });
+}
 
 export const platform = (): Option =>
   new Option("--platform <os/arch>", "take the image for this platform instead of the host's");

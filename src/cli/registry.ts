@@ -1,7 +1,8 @@
 import type { Command } from "commander";
+import type { CopyRequest } from "../commands/copy.ts";
 import type { InspectRequest } from "../commands/inspect.ts";
 import type { LoginRequest, LogoutRequest } from "../commands/login.ts";
-import { type Act, platform, tlsVerify } from "./command.ts";
+import { type Act, platform, tlsVerify, truth } from "./command.ts";
 
 interface Tls {
   readonly tlsVerify: boolean;
@@ -10,6 +11,7 @@ interface Tls {
 /** The commands for images where they are: in registries and files. */
 export function addRegistry(program: Command, act: Act): void {
   addInspect(program, act);
+  addCopy(program, act);
   program
     .command("tags <repository>")
     .description("list the tags of a repository")
@@ -55,6 +57,25 @@ function addInspect(program: Command, act: Act): void {
       act(async (world, image: string, options: Omit<InspectRequest, "image">) => {
         const { inspect } = await import("../commands/inspect.ts");
         await inspect(world, { image, ...options });
+      }),
+    );
+}
+
+function addCopy(program: Command, act: Act): void {
+  program
+    .command("copy <from> <to>")
+    .description("copy an image from one place to another, digests unchanged")
+    .option("-a, --all", "every image of an index, and the index itself", false)
+    .option("--format <format>", "write manifests as oci or as v2s2, Docker's schema 2")
+    .option("--compress <with>", "compress layers with gzip or zstd where they are not")
+    .addOption(platform())
+    .addOption(tlsVerify())
+    .addOption(truth("--src-tls-verify", "the same for the source alone"))
+    .addOption(truth("--dest-tls-verify", "the same for the destination alone"))
+    .action(
+      act(async (world, from: string, to: string, options: Omit<CopyRequest, "from" | "to">) => {
+        const { copy } = await import("../commands/copy.ts");
+        await copy(world, { from, to, ...options });
       }),
     );
 }

@@ -7,6 +7,7 @@ import { listTags } from "../source/registry-verbs.ts";
 import type { ImageSource } from "../source/source.ts";
 import { readReference } from "../store/images.ts";
 import type { World } from "../world.ts";
+import { nameImage } from "./name.ts";
 import { type PullRequest, platformOf } from "./pull.ts";
 
 export interface InspectRequest extends PullRequest {
@@ -18,7 +19,7 @@ export interface InspectRequest extends PullRequest {
 
 /** What an image says of itself; no layer is fetched. The keys are those of `skopeo inspect`. */
 export async function inspect(world: World, request: InspectRequest): Promise<void> {
-  const reference = readReference(request.image);
+  const reference = readReference((await nameImage(world, request)).image);
   const source = world.source(reference, request.tlsVerify);
   try {
     if (request.raw && !request.config) return world.output.bytes((await source.readTop()).bytes);

@@ -100,7 +100,8 @@ async function expand(
   }
 }
 
-async function openNameless(directory: string): Promise<FileHandle> {
+/** A file without a name below `directory`: it is gone when it is closed. */
+export async function openNameless(directory: string): Promise<FileHandle> {
   const path = join(directory, `archive-${randomUUID()}`);
   const file = await open(path, "wx+", 0o600);
   await unlink(path);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { KeelsonError, printable } from "../errors.ts";
 import { digestOf } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
@@ -20,4 +21,24 @@ export function mismatch(name: string, why: string): KeelsonError {
   return new KeelsonError("E_DIGEST", `${printable(name)}: ${why}`, {
     hint: "The bytes were damaged on the way or at their source; try again, then push or copy the image anew.",
   });
+}
+
+/** `content`, which throws E_DIGEST at its end unless it had the size and digest of `blob`. */
+export async function* verified(
+  content: AsyncIterable<Uint8Array>,
+  blob: Descriptor,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const piece of content) {
+    signal?.throwIfAborted();
+    size += piece.length;
+    if (size > blob.size) throw mismatch(blob.digest, `it is longer than the ${blob.size} bytes it is described with`);
+    hash.update(piece);
+    yield piece;
+  }
+  if (size < blob.size) throw mismatch(blob.digest, `it ended after ${size} of ${blob.size} bytes`);
+  const actual = `sha256:${hash.digest("hex")}`;
+  if (actual !== blob.digest) throw mismatch(blob.digest, `the bytes that came have the digest ${actual}`);
 }

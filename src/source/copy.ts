@@ -1,0 +1,194 @@
+import type { FileHandle } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { createGzip, createZstdCompress } from "node:zlib";
+import { KeelsonError } from "../errors.ts";
+import { parseImageConfig } from "../image/config.ts";
+import {
+  convertIndex,
+  convertManifest,
+  formatOf,
+  type ManifestFormat,
+  type NewLayer,
+  type WrittenManifest,
+} from "../image/convert.ts";
+import type { Digest } from "../image/digest.ts";
+import { type Descriptor, type Index, layerCompression, type Manifest, parseManifest } from "../image/manifest.ts";
+import type { Platform } from "../image/platform.ts";
+import { openNameless } from "./archive.ts";
+import type { ImageDestination } from "./destination.ts";
+import { spool } from "./docker-save-destination.ts";
+import { readRange } from "./file-set.ts";
+import { openLayer } from "./layer.ts";
+import { withinLimit } from "./resolution.ts";
+import type { ImageSource } from "./source.ts";
+import { checkBytes, verified } from "./verify.ts";
+
+export interface CopyOptions {
+  /** How messages call the image. */
+  readonly name: string;
+  readonly platform: Platform;
+  /** Every image of an index, and the index; otherwise the one for the platform. */
+  readonly all: boolean;
+  readonly format?: ManifestFormat | undefined;
+  /** Compress layers that are not compressed so already; without it they stay as they are. */
+  readonly compress?: "gzip" | "zstd" | undefined;
+  /** The repository (`HOST/REPOSITORY`) of the source, to take blobs over from. */
+  readonly from?: string | undefined;
+  readonly cacheDirectory: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each blob, and of its bytes as they pass. */
+  readonly begin: (blob: Digest, size: number) => { advance(bytes: number): void; finish(): void };
+}
+
+/** What was copied. Bytes are those that were written as blobs. */
+export interface Copied {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly copied: number;
+  readonly present: number;
+  readonly mounted: number;
+  readonly bytes: number;
+}
+
+const indexDepthLimit = 8;
+
+interface Work {
+  readonly source: ImageSource;
+  readonly destination: ImageDestination;
+  readonly options: CopyOptions;
+  readonly counts: { copied: number; present: number; mounted: number; bytes: number };
+  readonly seen: Set<Digest>;
+}
+
+/**
+ * Copies an image blob by blob, each checked on its way, the manifest last. Digests stay as they are unless `format` or
+ * `compress` ask for another form. The caller closes both ends. Throws what they throw, E_DIGEST, E_MANIFEST.
+ */
+export async function copyImage(
+  source: ImageSource,
+  destination: ImageDestination,
+  options: CopyOptions,
+): Promise<Copied> {
+  const counts = { copied: 0, present: 0, mounted: 0, bytes: 0 };
+  const work: Work = { source, destination, options, counts, seen: new Set() };
+  const top = await source.readTop();
+  const document = parseManifest(top.bytes, top.mediaType, options.name);
+  const written = await (async () => {
+    if (document.kind === "index" && options.all) {
+      if (!destination.takesIndex) throw takesOne(options.name);
+      return copyIndex(work, top.bytes, document, 1);
+    }
+    if (document.kind === "manifest") return copyManifest(work, top.bytes, document);
+    const chosen = await source.resolve(options.platform);
+    return copyManifest(work, chosen.manifestBytes, chosen.manifest);
+  })();
+  await destination.putManifest(written, "top");
+  options.signal?.throwIfAborted();
+  await destination.commit();
+  return { digest: written.digest, mediaType: written.mediaType, ...counts };
+}
+
+async function putBlob(work: Work, blob: Descriptor, content: () => Promise<AsyncIterable<Uint8Array>>): Promise<void> {
+  const { destination, options, counts, seen } = work;
+  if (seen.has(blob.digest)) return;
+  seen.add(blob.digest);
+  if (await destination.hasBlob(blob)) counts.present += 1;
+  else if (options.from !== undefined && (await destination.mountBlob(blob, options.from))) counts.mounted += 1;
+  else {
+    const progress = options.begin(blob.digest, blob.size);
+    await destination.putBlob(blob, counted(verified(await content(), blob, options.signal), progress.advance));
+    progress.finish();
+    counts.copied += 1;
+    counts.bytes += blob.size;
+  }
+}
+
+async function copyManifest(work: Work, bytes: Uint8Array, manifest: Manifest): Promise<WrittenManifest> {
+  const { source, options } = work;
+  const { compress } = options;
+  const replaced = new Map<Digest, NewLayer>();
+  const diffIds = compress === undefined ? [] : await readDiffIds(source, manifest, options.name);
+  // Refused before a byte is written, where it can be told.
+  if (compress === undefined) convertManifest(bytes, manifest, options.format ?? formatOf(manifest), replaced);
+  for (const [at, layer] of manifest.layers.entries()) {
+    const diffId = diffIds[at];
+    if (compress === undefined || diffId === undefined || layerCompression(layer) === compress) {
+      await putBlob(work, layer, () => source.openBlob(layer));
+      continue;
+    }
+    const file = await openNameless(options.cacheDirectory);
+    try {
+      const next = await recompress(source, layer, diffId, compress, file);
+      replaced.set(layer.digest, next);
+      const type = layer.mediaType.replace(/(?:[+.](?:gzip|zstd))?$/, `+${compress}`);
+      const blob = { ...next, mediaType: type, annotations: {} };
+      await putBlob(work, blob, async () => readRange(file, 0, next.size, layer.digest));
+    } finally {
+      await file.close();
+    }
+  }
+  await putBlob(work, manifest.config, () => source.openBlob(manifest.config));
+  return convertManifest(bytes, manifest, options.format ?? formatOf(manifest), replaced);
+}
+
+async function copyIndex(work: Work, bytes: Uint8Array, index: Index, depth: number): Promise<WrittenManifest> {
+  const { source, destination, options } = work;
+  if (depth > indexDepthLimit) throw tooDeep(options.name);
+  const members = new Map<Digest, WrittenManifest>();
+  for (const entry of index.manifests) {
+    const memberBytes = await source.readManifest(withinLimit(entry, options.name));
+    const member = parseManifest(memberBytes, entry.mediaType, options.name);
+    const written =
+      member.kind === "manifest"
+        ? await copyManifest(work, memberBytes, member)
+        : await copyIndex(work, memberBytes, member, depth + 1);
+    await destination.putManifest(written, "member");
+    members.set(entry.digest, written);
+  }
+  return convertIndex(bytes, index, options.format ?? formatOf(index), members);
+}
+
+async function readDiffIds(source: ImageSource, manifest: Manifest, name: string): Promise<readonly Digest[]> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of await source.openBlob(withinLimit(manifest.config, name))) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  checkBytes(bytes, manifest.config, name);
+  return parseImageConfig(bytes, manifest.layers.length, name).diffIds;
+}
+
+/** Writes the layer, compressed anew, to `file`. */
+async function recompress(
+  source: ImageSource,
+  layer: Descriptor,
+  diffId: Digest,
+  compression: "gzip" | "zstd",
+  file: FileHandle,
+): Promise<NewLayer> {
+  const compressor = compression === "gzip" ? createGzip() : createZstdCompress();
+  const tar = Readable.from(openLayer(source, layer, diffId), { objectMode: false });
+  tar.on("error", (error) => compressor.destroy(error));
+  const { hex, size } = await spool(tar.pipe(compressor), file);
+  return { digest: `sha256:${hex}`, size, compression };
+}
+
+async function* counted(
+  content: AsyncIterable<Uint8Array>,
+  advance: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of content) {
+    advance(piece.length);
+    yield piece;
+  }
+}
+
+function takesOne(name: string): KeelsonError {
+  return new KeelsonError("E_USAGE", `${name} is an index of several images, and the destination holds one`, {
+    hint: "Leave out --all, and choose the image with --platform.",
+  });
+}
+
+function tooDeep(name: string): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${name} nests indexes more than ${indexDepthLimit} deep`, {
+    hint: "Ask the image's publisher for an index that names its images directly.",
+  });
+}

@@ -1,0 +1,27 @@
+import { KeelsonError } from "../errors.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
+import type { ImageDestination } from "./destination.ts";
+import { openDockerSaveDestination } from "./docker-save-destination.ts";
+import { openDirectoryDestination, openLayoutDestination } from "./file-destination.ts";
+import type { SourceOptions } from "./options.ts";
+import { openRegistryDestination } from "./registry-destination.ts";
+
+/** The place that `reference` names, to write an image to. */
+export async function openDestination(reference: Reference, options: SourceOptions): Promise<ImageDestination> {
+  switch (reference.kind) {
+    case "registry":
+      return openRegistryDestination(reference, options);
+    case "oci":
+    case "oci-archive":
+      return openLayoutDestination(reference);
+    case "dir":
+      return openDirectoryDestination(reference);
+    case "docker-archive":
+      if (reference.tag === undefined || /:[^/]+$/.test(reference.tag)) {
+        return openDockerSaveDestination(reference, options.cacheDirectory);
+      }
+      throw new KeelsonError("E_REFERENCE", `${formatReference(reference)} does not say NAME:TAG behind the file`, {
+        hint: "Write docker-archive:FILE:NAME:TAG, or leave the name out.",
+      });
+  }
+}
