@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Tiers by folder: `unit` runs side by side; `journeys` (the built program) and `boot` (a real systemd) own the machine
- * while they run, so their files follow one another, and the tiers do too. `kernel` (a machine in qemu) is slow and
- * runs only when it is asked for by name.
+ * while they run, so their files follow one another, and the tiers do too. `kernel` and `powercut` (machines in qemu) are
+ * slow and run only when they are asked for by name.
  */
 export default defineConfig({
   test: {
@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/journeys/**", "test/boot/**", "test/kernel/**", "test/bench/**"],
+          exclude: ["test/journeys/**", "test/boot/**", "test/kernel/**", "test/powercut/**", "test/bench/**"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -43,6 +43,14 @@ export default defineConfig({
           include: ["test/kernel/**/*.test.ts"],
           fileParallelism: false,
           sequence: { groupOrder: 3 },
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: "powercut",
+          include: ["test/powercut/**/*.test.ts"],
+          sequence: { groupOrder: 4 },
           hookTimeout: 900_000,
         },
       },

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { unpackDebian } from "./debian-root.ts";
 import { run } from "./run.ts";
 
 /** What a machine was asked, by a name, as lines for its shell. */
@@ -25,14 +25,6 @@ export interface Disk {
   ): Promise<Readonly<Record<Name, Answer>>>;
   remove(): Promise<void>;
 }
-
-const cache = join(import.meta.dirname, "../.cache/kernel");
-const packages = ["crun", "dbus", "initramfs-tools", "kmod", "linux-image-cloud-amd64", "runc"];
-const system = ["systemd", "systemd-sysv", "udev"];
-const include = [...packages, ...system].join(",");
-
-// Runs under the lock: one process fetches, the others find what it made.
-const fetchOnce = `test -e "$1" || { mmdebstrap --quiet --variant=minbase --include="$2" bookworm "$1.part.tar" && mv "$1.part.tar" "$1"; }`;
 
 /** The questions are a second disk, so that each boot can have its own. */
 const askUnit = `[Unit]
@@ -58,13 +50,12 @@ const ask = `ask() {
  * root, mmdebstrap, e2fsprogs and qemu-system-x86; the first call on a machine takes a minute and the network.
  */
 export async function makeDisk(prepare: (root: string) => Promise<void>): Promise<Disk> {
-  const archive = await debianArchive();
   const home = await mkdtemp(join(tmpdir(), "keelson-qemu-"));
   const remove = (): Promise<void> => rm(home, { recursive: true, force: true });
   try {
     const root = join(home, "root");
     await mkdir(root);
-    await run("tar", "-C", root, "--xattrs", "--xattrs-include=*", "--numeric-owner", "-xf", archive);
+    await unpackDebian(root);
     for (const name of ["vmlinuz", "initrd.img"]) await copyFile(join(root, name), join(home, name));
     await writeFile(join(root, "etc/fstab"), "/dev/vda / ext4 defaults 0 1\n");
     await writeFile(join(root, "etc/machine-id"), "");
@@ -87,13 +78,6 @@ export async function makeDisk(prepare: (root: string) => Promise<void>): Promis
     },
     remove,
   };
-}
-
-async function debianArchive(): Promise<string> {
-  await mkdir(cache, { recursive: true });
-  const archive = join(cache, `${createHash("sha256").update(include).digest("hex").slice(0, 16)}.tar`);
-  await run("flock", join(cache, "lock"), "sh", "-c", fetchOnce, "sh", archive, include);
-  return archive;
 }
 
 interface Ended {
