@@ -56,7 +56,7 @@ const rows: readonly (readonly [string, LayerFiles])[] = [
   ["has capability CAP_NET_ADMIN", ofProcess({ capabilities: { ambient: ["CAP_NET_ADMIN"] } })],
   ["may gain capability CAP_SYS_ADMIN", ofProcess({ capabilities: { bounding: ["CAP_SYS_ADMIN"] } })],
   ["may gain privileges by set-id programs", ofProcess({ noNewPrivileges: false })],
-  ["shares the host's namespace network", ofLinux(of.withoutNamespaces("network").linux)],
+  ["shares with the host the namespace network", ofLinux(of.withoutNamespaces("network").linux)],
   ["has the device node /dev/fuse c 10:229", ofLinux({ devices: [fuse] })],
   ["may use the devices b 8:* r", ofLinux({ resources: { devices: [disks] } })],
   ["may write to the host's /srv", config({ mounts: [proc, of.bind("/srv")] })],
