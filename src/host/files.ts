@@ -51,13 +51,19 @@ function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePl
     if (holds(change.from)) removeDurably(path);
   } else if (fact.kind === "missing") {
     createDurably(path, contentOf(change.to, places), change.to.mode);
-  } else if (holds(change.to) && fact.kind === "file" && fact.mode === change.to.mode) {
+  } else if (holds(change.to) && fact.kind === "file" && fact.mode === change.to.mode && isRoots(path)) {
     syncDirectory(directoryOf(path));
   } else if (holds(change.from) || holds(change.to)) {
     writeDurably(path, contentOf(change.to, places), change.to.mode);
   } else {
     throw inTheWay(change.path);
   }
+}
+
+/** What keelson writes is root's, so one that is somebody else's is not as it was made. */
+function isRoots(path: Buffer): boolean {
+  const { uid, gid } = lstatSync(path);
+  return uid === 0 && gid === 0;
 }
 
 function contentOf(state: FileState, { root, repository }: FilePlaces): string | Buffer {

@@ -77,8 +77,9 @@ async function healIndex(work: Work, image: KnownImage, keys: readonly string[])
     if (manifest === undefined || config === undefined) throw lostDocument(image.digest);
     const taken = new Set(readImages(images).map(({ reference }) => reference));
     const reference = image.references.find((name) => !taken.has(name));
-    const { digest, id, commit } = image;
-    const row = { digest, id, commit, pulled: work.world.now().toISOString(), kept: false };
+    const { digest, id, commit, verified } = image;
+    const known = { digest, id, commit, ...(verified === undefined ? {} : { verified }) };
+    const row = { ...known, pulled: work.world.now().toISOString(), kept: false };
     writeImage(images, reference === undefined ? row : { ...row, reference }, manifest, config);
     for (const key of keys) work.sources.set(key, "the deployments");
   });

@@ -4,6 +4,7 @@ import type { Digest } from "../../image/digest.ts";
 import type { Descriptor } from "../../image/manifest.ts";
 import { parsePlatform } from "../../image/platform.ts";
 import { parseReference, type Reference, shortDigest } from "../../image/reference.ts";
+import type { Verified } from "../../image/verified.ts";
 import type { LayerChange } from "../../layer/change.ts";
 import type { ImageSource, SourceImage } from "../../source/source.ts";
 import { type ImageIdentity, readDocuments, readImages, readStoredDocument } from "../../store/images.ts";
@@ -20,6 +21,8 @@ export interface KnownImage extends ImageIdentity {
   readonly references: readonly string[];
   /** As `os/architecture`; absent when nothing was installed from it. */
   readonly platform?: string;
+  /** What the policy said of it, as the list of images or a deployment has it. */
+  readonly verified?: Verified;
 }
 
 /** A layer that several images may have, each somewhere else. */
@@ -38,14 +41,23 @@ interface Fetched<T> {
 /** Every image of the list of images and of the deployments, once. */
 export function knownImages(paths: StorePaths): readonly KnownImage[] {
   const known = new Map<Digest, KnownImage>();
-  const add = (image: ImageIdentity, reference: string | undefined, platform?: string): void => {
+  const add = (
+    image: ImageIdentity & { readonly verified?: Verified },
+    reference: string | undefined,
+    platform?: string,
+  ): void => {
     const { digest, id, commit } = image;
     const before = known.get(digest);
     // What has no name is called by its digest; that says nothing of where it is.
     const named = reference === undefined || reference.startsWith("sha256:") ? [] : [reference];
     const references = [...new Set([...(before?.references ?? []), ...named])];
     const of = platform ?? before?.platform;
-    known.set(digest, { digest, id, commit, references, ...(of === undefined ? {} : { platform: of }) });
+    const verified = image.verified ?? before?.verified;
+    known.set(digest, {
+      ...{ digest, id, commit, references },
+      ...(of === undefined ? {} : { platform: of }),
+      ...(verified === undefined ? {} : { verified }),
+    });
   };
   for (const image of readImages(paths.images)) add(image, image.reference);
   for (const { deployment } of readHolders(paths.deployments))
