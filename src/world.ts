@@ -94,8 +94,8 @@ export function asSweeper<T>(world: World, verb: string, action: () => Promise<T
 }
 
 function writerPlaces(world: World): WriterPlaces {
-  const { paths, wait, signal, output } = world;
-  return { paths, host: transactionHost(world), wait, signal, say: output.message };
+  const { paths, wait, signal, output, settings } = world;
+  return { paths, host: transactionHost(world), wait, signal, keep: settings.keep, say: output.message };
 }
 
 /** The host as planning sees it. */

@@ -3,7 +3,7 @@ import type { ManifestFormat } from "../image/convert.ts";
 import { formatReference, shortDigest } from "../image/reference.ts";
 import { copyImage } from "../source/copy.ts";
 import { openDestination } from "../source/open-destination.ts";
-import { readReference } from "../store/images.ts";
+import { readReference } from "../store/find-images.ts";
 import type { World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { platformOf } from "./pull.ts";

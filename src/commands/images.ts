@@ -3,7 +3,8 @@ import { readContainers } from "../host/deployments.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { shortDigest } from "../image/reference.ts";
 import { formatSize, formatTable } from "../output.ts";
-import { readDocuments, readImages } from "../store/images.ts";
+import { readDocuments } from "../store/documents.ts";
+import { readImages } from "../store/images.ts";
 import type { World } from "../world.ts";
 
 export interface ImagesRequest {

@@ -8,8 +8,10 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import { describePrivilege } from "../plan/preview.ts";
 import { privilegeLines, privilegesOf } from "../plan/privileges.ts";
+import { readDocuments } from "../store/documents.ts";
 import { readExports } from "../store/exports.ts";
-import { findImages, readDocuments, readImages, type StoredImage } from "../store/images.ts";
+import { findImages } from "../store/find-images.ts";
+import { readImages, type StoredImage } from "../store/images.ts";
 import { readObject, readTree } from "../store/store.ts";
 import type { World } from "../world.ts";
 

@@ -5,7 +5,7 @@ import { type Manifest, manifestLimit } from "../image/manifest.ts";
 import type { Reference } from "../image/reference.ts";
 import { listTags } from "../source/registry-verbs.ts";
 import type { ImageSource } from "../source/source.ts";
-import { readReference } from "../store/images.ts";
+import { readReference } from "../store/find-images.ts";
 import type { World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { type PullRequest, platformOf } from "./pull.ts";

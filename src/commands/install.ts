@@ -10,7 +10,7 @@ import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { readReference } from "../store/images.ts";
+import { readReference } from "../store/find-images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
@@ -125,7 +125,7 @@ async function proposeSwitch(
 async function place(world: World, image: ImageAtHand, proposal: Proposal): Promise<Proposal> {
   const { deployment, plan } = proposal;
   const { paths } = world;
-  image.publish();
+  const naming = image.publish();
   stageDeployment(
     world.root,
     paths.deployments,
@@ -135,7 +135,7 @@ async function place(world: World, image: ImageAtHand, proposal: Proposal): Prom
   );
   world.signal.throwIfAborted();
   // Starting is no part of what can be taken back: an image that was asked for stays, to be looked at.
-  const changes = plan.changes.filter((change) => change.kind !== "start");
+  const changes = [...plan.changes.filter((change) => change.kind !== "start"), ...naming];
   await transact(
     { schema: 1, verb: "install", name: deployment.name, direction: "back", changes },
     transactionHost(world),

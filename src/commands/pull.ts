@@ -1,24 +1,22 @@
 import { readFileSync } from "node:fs";
+import { transact } from "../host/transaction.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
 import { formatReference, type Reference } from "../image/reference.ts";
 import type { Verified } from "../image/verified.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
+import type { HostChange } from "../plan/change.ts";
+import { textState } from "../plan/file-state.ts";
 import type { Fetch } from "../plan/preview.ts";
 import type { SourceImage } from "../source/source.ts";
+import { readDocuments, readStoredDocument } from "../store/documents.ts";
 import type { ReadFile } from "../store/exports.ts";
-import {
-  readDocuments,
-  readImages,
-  readReference,
-  readStoredDocument,
-  recordVerified,
-  type StoredImage,
-} from "../store/images.ts";
+import { readReference } from "../store/find-images.ts";
+import { type IndexEdit, namingOf, readImages, type StoredImage, verdictOf } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
-import { asWriter, type World } from "../world.ts";
+import { asWriter, transactionHost, type World } from "../world.ts";
 import { type NameRequest, nameImage } from "./name.ts";
 import { addLayers, type Offer } from "./offer.ts";
 
@@ -34,8 +32,8 @@ export interface ImageAtHand {
   readonly fetched: Fetch;
   /** Absent when the image came out of the store. */
   readonly stage?: ImageStage;
-  /** Puts a staged image into the store. */
-  publish(): void;
+  /** Puts a staged image into the store, without its name yet; the changes that give it that. */
+  publish(): readonly HostChange[];
 }
 
 /** Brings an image into the store and keeps it there; only what the store lacks is fetched. */
@@ -43,13 +41,14 @@ export async function pull(world: World, request: PullRequest): Promise<void> {
   const named = await nameImage(world, request);
   await asWriter(world, "pull", async () => {
     const { stage, image, publish } = await fetchImage(world, { ...request, image: named.image }, { kept: true });
+    const { reference, digest, id } = image;
     try {
-      publish();
+      const record = { schema: 1, verb: "pull", name: reference ?? digest, direction: "back" } as const;
+      await transact({ ...record, changes: publish() }, transactionHost(world));
     } finally {
       stage?.discard();
     }
     await named.remember();
-    const { reference, digest, id } = image;
     world.output.answer({ reference, digest, id }, [`${reference} ${digest}`]);
   });
 }
@@ -68,7 +67,8 @@ function storedImage(world: World, reference: Reference, platform: Platform): Im
   )
     return undefined;
   const fetched = { bytes: 0, layers: 0, ofLayers: config.diffIds.length };
-  return { image, config, tree, fetched, readFile: (file) => readObject(world.paths, file.object), publish: () => {} };
+  const readFile: ReadFile = (file) => readObject(world.paths, file.object);
+  return { image, config, tree, fetched, readFile, publish: () => [] };
 }
 
 /**
@@ -86,7 +86,7 @@ export async function trustedImage(
   const { tlsVerify } = request;
   const { digest, verified: before } = stored.image;
   const image = { ...stored.image, verified: await world.judge({ reference, digest, tlsVerify, before, offline }) };
-  return { ...stored, image, publish: () => recordVerified(world.paths.images, image) };
+  return { ...stored, image, publish: () => indexChange(world, verdictOf(world.paths.images, image)) };
 }
 
 /** What the policy says of an image that is offered; nothing of it but its documents has been read. */
@@ -156,7 +156,10 @@ async function stageVerified(
       fetched,
       readFile: (file) => readFileSync(stage.repository.locate(file.object, "file")),
       stage,
-      publish: () => stage.publish(image, offered.manifestBytes, offered.configBytes),
+      publish() {
+        stage.publish(image, offered.manifestBytes, offered.configBytes);
+        return indexChange(world, namingOf(world.paths.images, image));
+      },
     };
   } catch (error) {
     stage.discard();
@@ -167,6 +170,12 @@ async function stageVerified(
 /** The platform asked for, or this host's. */
 export function platformOf(text: string | undefined): Platform {
   return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
+}
+
+/** The edit as a change of the host; none when the list stays as it is. */
+function indexChange(world: World, { path, mode, from, to }: IndexEdit): readonly HostChange[] {
+  if (from === to) return [];
+  return [{ kind: "file", path: world.root.pathOf(path), from: textState(from, mode), to: textState(to, mode) }];
 }
 
 function storedAs(

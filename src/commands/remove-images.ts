@@ -1,7 +1,8 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { readContainers } from "../host/deployments.ts";
 import { readHolders } from "../host/generations.ts";
-import { findImages, readImages, type StoredImage } from "../store/images.ts";
+import { findImages } from "../store/find-images.ts";
+import { readImages, type StoredImage } from "../store/images.ts";
 import { forgetImages } from "../store/prune.ts";
 import { asWriter, type World } from "../world.ts";
 

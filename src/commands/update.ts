@@ -2,10 +2,9 @@ import { parseSoak } from "../contract/health.ts";
 import { forcedVariables, parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
-import { sweepGenerations, writeOutcome } from "../host/generations.ts";
 import { readOverrides } from "../host/overrides.ts";
 import { asItStands, readDependents, readRunning } from "../host/service.ts";
-import { transact } from "../host/transaction.ts";
+import { switchTo } from "../host/switch.ts";
 import { formatReference } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -99,7 +98,7 @@ async function updateOne(world: World, given: UpdateRequest, name: string): Prom
   const request = { ...given, rebase: named?.image };
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
-    const wanted = await wantedOf(world, request, name);
+    const wanted = wantedOf(world, request, name);
     const image = await imageFor(world, request, wanted);
     if (image === undefined) return undefined;
     try {
@@ -122,7 +121,7 @@ async function updateOne(world: World, given: UpdateRequest, name: string): Prom
 
 /** Exit status 10 when there is something to do. */
 async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
-  const wanted = await wantedOf(world, request, name);
+  const wanted = wantedOf(world, request, name);
   const image = await imageFor(world, request, wanted, world.scratch());
   if (image === undefined) return upToDate(name);
   try {
@@ -149,8 +148,8 @@ interface Wanted {
   readonly same: boolean;
 }
 
-async function wantedOf(world: World, request: UpdateRequest, name: string): Promise<Wanted> {
-  const from = await asItStands(readCurrent(world.paths.deployments, name), world.systemd);
+function wantedOf(world: World, request: UpdateRequest, name: string): Wanted {
+  const from = readCurrent(world.paths.deployments, name);
   const set = new Map([...Object.entries(from.set), ...parseSet(request.set)]);
   for (const name of request.unset) {
     if (forcedVariables.includes(name))
@@ -196,9 +195,10 @@ async function imageFor(
 async function planUpdate(
   world: World,
   request: UpdateRequest,
-  { from, set }: Wanted,
+  { from: installed, set }: Wanted,
   image: ImageAtHand,
 ): Promise<Update> {
+  const from = await asItStands(installed, world.systemd);
   const { rootfs, runtime, service } = from;
   const uuid = String(from.values.UUID ?? world.uuid());
   const to = await propose(
@@ -222,22 +222,15 @@ async function planUpdate(
 /** A failure puts the earlier deployment back, running if it ran; the new one stays on disk, marked, to be looked at. */
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
   const { deployments, repository } = world.paths;
-  // The image takes its name in the store last: until then another one may have it.
   stageDeployment(world.root, deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
-  image.publish();
+  const changes = [...plan.changes, ...image.publish()];
   world.signal.throwIfAborted();
-  const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes: plan.changes } as const;
-  const at = world.now().toISOString();
+  const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes } as const;
   try {
-    await transact(record, transactionHost(world));
+    await switchTo(to, record, world.now().toISOString(), transactionHost(world));
   } catch (error) {
-    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    writeOutcome(deployments, to.name, to.generation, { state: "failed", at, reason });
-    sweepGenerations(deployments, to.name, world.settings.keep);
     throw rolledBack(error, from);
   }
-  writeOutcome(deployments, to.name, to.generation, { state: "good", at, reason: "" });
-  sweepGenerations(deployments, to.name, world.settings.keep);
 }
 
 function rolledBack(error: unknown, from: Deployment): unknown {

@@ -1,10 +1,15 @@
 import { existsSync, readFileSync, readlinkSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
+import type { HostChange } from "../plan/change.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { textState } from "../plan/file-state.ts";
 import { namesIn } from "../store/directory.ts";
-import { syncDirectory, writeDurably } from "../store/durable.ts";
+import { setMark, syncDirectory, writeDurably } from "../store/durable.ts";
 import { removeFile, removeTree } from "../store/remove.ts";
+import type { HostRoot } from "./root.ts";
+
+const privateMode = 0o600;
 
 /** Behind the number of a deployment that is being removed. */
 export const goingSuffix = ".old";
@@ -52,7 +57,35 @@ export function readGenerations(directory: string, name: string): readonly Gener
 
 /** Notes what became of a deployment, durably. */
 export function writeOutcome(directory: string, name: string, number: number, outcome: Outcome): void {
-  writeDurably(join(directory, name, String(number), "outcome.json"), `${JSON.stringify(outcome)}\n`, 0o600);
+  const { path, text } = outcomeFile(directory, name, number, outcome);
+  writeDurably(path, text, privateMode);
+}
+
+/** What notes that a deployment is good, and what marks its container as one to be swept, as changes of the host. */
+export function noteChanges(
+  places: { readonly root: HostRoot; readonly directory: string },
+  name: string,
+  number: number,
+  at: string,
+): readonly HostChange[] {
+  const { directory, root } = places;
+  const { path, text } = outcomeFile(directory, name, number, { state: "good", at, reason: "" });
+  const marked = existsSync(markOf(directory, name));
+  return [
+    { kind: "file", path: root.pathOf(path), to: textState(text, privateMode) },
+    ...(marked
+      ? []
+      : [{ kind: "file", path: root.pathOf(markOf(directory, name)), to: textState("", privateMode) } as const]),
+  ];
+}
+
+function outcomeFile(
+  directory: string,
+  name: string,
+  number: number,
+  outcome: Outcome,
+): { readonly path: string; readonly text: string } {
+  return { path: join(directory, name, String(number), "outcome.json"), text: `${JSON.stringify(outcome)}\n` };
 }
 
 /** Keeps a deployment from being swept, or lets it go again. */
@@ -99,6 +132,23 @@ export function sweepGenerations(directory: string, name: string, keep: number):
   const spare = spareGenerations(directory, name, keep);
   for (const place of spare) removeGeneration(directory, place);
   return spare.map(({ number }) => number);
+}
+
+/** Does so for the containers that are marked. */
+export function sweepIfMarked(directory: string, keep: number): void {
+  for (const name of namesIn(directory).filter((each) => existsSync(markOf(directory, each)))) {
+    sweepGenerations(directory, name, keep);
+    removeFile(markOf(directory, name));
+  }
+}
+
+/** Marks a container, durably: the next sweep removes the deployments that are beyond those kept. */
+export function markForSweep(directory: string, name: string): void {
+  setMark(markOf(directory, name));
+}
+
+function markOf(directory: string, name: string): string {
+  return join(directory, name, "unswept");
 }
 
 /** A deployment that could be gone back to, and so holds on to its image. */

@@ -1,12 +1,13 @@
-import { join } from "node:path";
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import { namesIn } from "../store/directory.ts";
-import { isBeside } from "../store/durable.ts";
+import { isBeside, setMark, syncDirectory } from "../store/durable.ts";
 import { bytesFreed } from "../store/freed.ts";
 import { readImages, removeImages, type StoredImage } from "../store/images.ts";
 import { findGarbage, marked, removeGarbage, type StoreGarbage } from "../store/prune.ts";
-import { removeTree } from "../store/remove.ts";
+import { removeFile, removeTree } from "../store/remove.ts";
 import type { StorePaths } from "../store/store.ts";
 import { readContainers, unfinishedDeployments } from "./deployments.ts";
 import { type Holder, type Place, readHolders, removeGeneration, spareGenerations } from "./generations.ts";
@@ -62,14 +63,28 @@ export function planPrune(paths: StorePaths, keep: number): PrunePlan {
   return { generations, images, store, leftovers, freed: bytesFreed(removed), unreadable };
 }
 
-/** Does it. Cut short, the next writer or the next prune finds the rest. */
+/** Does it. Cut short, the next writer does the rest: a mark stands meanwhile. */
 export function applyPrune(paths: StorePaths, plan: PrunePlan): void {
+  const mark = markOf(paths);
+  const made = mkdirSync(dirname(mark), { recursive: true, mode: 0o700 });
+  if (made !== undefined) syncDirectory(dirname(made));
+  setMark(mark);
   for (const place of plan.generations) removeGeneration(paths.deployments, place);
   for (const path of plan.leftovers) removeTree(path);
   marked(paths, () => {
     if (plan.images.length > 0) removeImages(paths.images, plan.images);
     removeGarbage(plan.store);
   });
+  removeFile(mark);
+}
+
+/** Prunes if a prune was cut short. Throws what planPrune throws. */
+export function finishPrune(paths: StorePaths, keep: number): void {
+  if (existsSync(markOf(paths))) applyPrune(paths, planPrune(paths, keep));
+}
+
+function markOf(paths: StorePaths): string {
+  return join(dirname(paths.journal), "prune");
 }
 
 function lostImage({ name, number, deployment }: Holder): KeelsonError {

@@ -11,6 +11,8 @@ export interface HostRoot {
   bytes(path: string): Buffer;
   /** The same for paths that keelson itself chose, as text. */
   path(path: string): string;
+  /** The path of the host that `path`, text for system calls, stands for. */
+  pathOf(path: string): string;
   at(path: string): PathFact;
   resolve(path: string): string;
 }
@@ -25,6 +27,7 @@ export function openRoot(directory: string): HostRoot {
     prefix,
     bytes,
     path: (path) => `${prefix}${path}`,
+    pathOf: (path) => Buffer.from(path.slice(prefix.length)).toString("latin1"),
     at: (path) => factAt(bytes(path)),
     resolve: (path) => resolveParents(path, bytes),
   };

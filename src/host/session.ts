@@ -1,12 +1,13 @@
-import { errnoOf } from "../errors.ts";
+import { errnoOf, KeelsonError } from "../errors.ts";
 import { readImages, type StoredImage } from "../store/images.ts";
 import { type Lock, takeLock, waitForLock } from "../store/lock.ts";
 import { forgetImages, pruneIfMarked } from "../store/prune.ts";
 import { sweepStaging } from "../store/repository.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
-import { readHolders } from "./generations.ts";
+import { readHolders, sweepIfMarked } from "./generations.ts";
 import { sweepOnce } from "./once.ts";
+import { finishPrune } from "./prune.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
 
 /** What a writer works on, and how it goes about it. */
@@ -16,6 +17,8 @@ export interface WriterPlaces {
   /** Wait for another writer instead of failing. */
   readonly wait: boolean;
   readonly signal: AbortSignal;
+  /** Deployments of a container that are kept. */
+  readonly keep: number;
   say(text: string): void;
 }
 
@@ -25,7 +28,7 @@ export interface WriterPlaces {
  */
 export function runAsWriter<T>(verb: string, places: WriterPlaces, action: () => Promise<T>): Promise<T> {
   return runAsSweeper(verb, places, async () => {
-    sweep(places.paths);
+    sweep(places);
     return action();
   });
 }
@@ -52,15 +55,15 @@ export async function runAsSweeper<T>(verb: string, places: WriterPlaces, action
  * A change that is half done may lead back to anything. What the system does not let go is no failure of what was done:
  * it is said, and stays for the next writer.
  */
-function sweepIfSettled({ paths, host, say }: WriterPlaces): void {
+function sweepIfSettled(places: WriterPlaces): void {
   try {
-    if (readJournal(host) !== undefined) return;
-    const why = sweep(paths);
-    if (why !== undefined) say(`nothing is removed from the store: ${why}`);
-    removeEmptyStore(paths);
+    if (readJournal(places.host) !== undefined) return;
+    const why = sweep(places);
+    if (why !== undefined) places.say(`nothing is removed from the store: ${why}`);
+    removeEmptyStore(places.paths);
   } catch (error) {
     if (!(error instanceof Error) || errnoOf(error) === undefined) throw error;
-    say(`something that is no longer needed could not be removed: ${error.message}`);
+    places.say(`something that is no longer needed could not be removed: ${error.message}`);
   }
 }
 
@@ -71,13 +74,21 @@ async function lockOf(command: string, { paths, wait, say, signal }: WriterPlace
 }
 
 /**
- * Removes what nothing points at: deployments that were never put in place or are no longer, images that only came along
- * with a container that is gone. What cannot be removed from the store stays for the next time; the reason.
+ * Removes what nothing points at: deployments that were never put in place, are no longer, or are beyond those kept since
+ * an update, images that only came along with a container that is gone. What cannot be removed from the store stays for
+ * the next time; the reason.
  */
-function sweep(paths: StorePaths): string | undefined {
+function sweep({ paths, keep }: WriterPlaces): string | undefined {
   sweepDeployments(paths.deployments);
+  sweepIfMarked(paths.deployments, keep);
   sweepOnce(paths.once);
   sweepStaging(paths.repository);
+  try {
+    finishPrune(paths, keep);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return error.message;
+    throw error;
+  }
   const unused = unusedImages(paths);
   return unused.length === 0 ? pruneIfMarked(paths) : forgetImages(paths, unused);
 }

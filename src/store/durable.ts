@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { removeFile } from "./remove.ts";
@@ -44,6 +45,12 @@ export function linkDurably(path: BytesPath, target: BytesPath): void {
     symlinkSync(target, beside);
     renameSync(beside, path);
   });
+}
+
+/** Makes an empty file whose being there says something, durably; there is never a part of it. */
+export function setMark(path: string): void {
+  closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  syncDirectory(dirname(path));
 }
 
 /** Where the new content stands until it is in its place; a crash may leave it there. */

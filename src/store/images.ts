@@ -1,13 +1,12 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { errnoOf, KeelsonError, printable } from "../errors.ts";
-import { type ImageConfig, parseImageConfig } from "../image/config.ts";
-import { type Digest, digestOf, hexOf, parseDigest } from "../image/digest.ts";
+import { join } from "node:path";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { type Digest, hexOf, parseDigest } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
-import { type Manifest, parseManifest } from "../image/manifest.ts";
-import { formatReference, parseReference, type Reference } from "../image/reference.ts";
+import { parseManifest } from "../image/manifest.ts";
 import { parseVerified, type Verified } from "../image/verified.ts";
 import type { ObjectName } from "../layer/change.ts";
+import { blobPath, damaged, writeDocuments } from "./documents.ts";
 import { writeDurably } from "./durable.ts";
 
 /** One image in the store under one name. */
@@ -31,13 +30,8 @@ export interface StoredImage {
 /** What of an image its content follows from, whatever it is called. */
 export type ImageIdentity = Pick<StoredImage, "digest" | "id" | "commit">;
 
-/** The manifest and configuration behind a stored image. */
-export interface ImageDocuments {
-  readonly manifest: Manifest;
-  readonly config: ImageConfig;
-}
-
 const layoutFile = '{"imageLayoutVersion":"1.0.0"}\n';
+const indexMode = 0o600;
 const indexLimit = 64 * 1024 * 1024;
 const annotations = {
   reference: "org.opencontainers.image.ref.name",
@@ -63,7 +57,7 @@ export function readImages(directory: string): readonly StoredImage[] {
     throw error;
   }
   try {
-    return parseIndex(bytes).sort((a, b) => ((a.reference ?? a.digest) < (b.reference ?? b.digest) ? -1 : 1));
+    return parseIndex(bytes).sort(byName);
   } catch (error) {
     if (error instanceof KeelsonError) throw damaged(indexPath(directory), error);
     throw error;
@@ -90,43 +84,83 @@ function parseIndex(bytes: Uint8Array): StoredImage[] {
   });
 }
 
-/**
- * Keeps an image under its reference. What had that name stays without one while no other name has it; an image that
- * gets a name again is no longer there without one. Its layers and commit are in the store already.
- */
+/** Keeps an image under its reference, see namingOf. Its layers and commit are in the store already. */
 export function writeImage(
   directory: string,
   image: StoredImage,
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
 ): void {
-  mkdirSync(directory, { recursive: true });
-  writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
+  writeLayout(directory);
+  writeDocuments(directory, manifestBytes, configBytes);
+  writeIndex(directory, withImage(readImages(directory), image));
+}
+
+/** Keeps an image without a name and as nobody's, unless it is there under any, until what namingOf gives is done. */
+export function addImage(
+  directory: string,
+  { reference: _, ...image }: StoredImage,
+  manifestBytes: Uint8Array,
+  configBytes: Uint8Array,
+): void {
+  writeLayout(directory);
   writeDocuments(directory, manifestBytes, configBytes);
   const before = readImages(directory);
+  if (before.some(({ digest }) => digest === image.digest)) return;
+  writeIndex(directory, [...before, { ...image, kept: false }]);
+}
+
+/** The list of images as it is, and as it is to be. */
+export interface IndexEdit {
+  readonly path: string;
+  readonly mode: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * What gives an image that was added its reference. What had that name stays without one while no other name has it; an
+ * image that gets a name again is no longer there without one.
+ */
+export function namingOf(directory: string, image: StoredImage): IndexEdit {
+  return indexEdit(directory, withImage(readImages(directory), image));
+}
+
+/** What notes the policy's verdict on an image that is in the store. */
+export function verdictOf(directory: string, image: StoredImage): IndexEdit {
+  return indexEdit(directory, withVerified(readImages(directory), image));
+}
+
+function indexEdit(directory: string, images: readonly StoredImage[]): IndexEdit {
+  const path = indexPath(directory);
+  return { path, mode: indexMode, from: readFileSync(path, "utf8"), to: indexText(directory, images) };
+}
+
+function withImage(before: readonly StoredImage[], image: StoredImage): readonly StoredImage[] {
   const unnamed = before.find((other) => other.reference === undefined && other.digest === image.digest);
   const others = before.filter((other) => !sameName(other, image) && other !== unnamed);
   const named = new Set([...others, image].map((other) => other.digest));
   const nameless = before.filter((other) => sameName(other, image) && !named.has(other.digest));
   const written = { ...image, kept: image.kept || unnamed?.kept === true };
-  writeIndex(directory, [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)]);
+  return [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)];
 }
 
-/** Keeps the manifest and configuration of an image, each under its digest, in place of what may be there. */
-export function writeDocuments(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): void {
-  writeBlob(directory, configBytes);
-  writeBlob(directory, manifestBytes);
+function writeLayout(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
 }
 
 /** Keeps what the policy has to say now of an image that is in the store. */
 export function recordVerified(directory: string, image: StoredImage): void {
+  const { path, mode, from, to } = verdictOf(directory, image);
+  if (from !== to) writeDurably(path, to, mode);
+}
+
+function withVerified(before: readonly StoredImage[], image: StoredImage): readonly StoredImage[] {
   const { verified } = image;
-  if (verified === undefined) return;
+  if (verified === undefined) return before;
   const known = (other: StoredImage): boolean => sameName(other, image) && other.digest === image.digest;
-  writeIndex(
-    directory,
-    readImages(directory).map((other) => (known(other) ? { ...other, verified } : other)),
-  );
+  return before.map((other) => (known(other) ? { ...other, verified } : other));
 }
 
 /** Forgets these names. What only those images had stays until it is pruned. */
@@ -136,36 +170,6 @@ export function removeImages(directory: string, images: readonly StoredImage[]):
     directory,
     readImages(directory).filter((other) => !gone(other)),
   );
-}
-
-/**
- * Those of `all` that a person calls `text`: the one of that reference, or every name of the one whose id or digest begins
- * so, in four characters or more. Empty when there is none; throws E_NOT_FOUND when several images begin so.
- */
-export function findImages(all: readonly StoredImage[], text: string): readonly StoredImage[] {
-  const called = /[/:]/.test(text) && !text.startsWith("sha256:") ? formatReference(readReference(text)) : undefined;
-  if (called !== undefined) return all.filter(({ reference }) => reference === called);
-  const prefix = text.replace(/^sha256:/, "");
-  if (prefix.length < 4) return [];
-  const found = all.filter(({ id, digest }) => [id, digest].some((each) => each.startsWith(`sha256:${prefix}`)));
-  if (new Set(found.map(({ digest }) => digest)).size <= 1) return found;
-  throw new KeelsonError("E_NOT_FOUND", `more than one image begins with ${printable(text)}`, {
-    hint: "Give more characters of the id or digest.",
-  });
-}
-
-/** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
-export function readReference(text: string): Reference {
-  const reference = parseReference(text);
-  return reference.kind === "registry" ? reference : { ...reference, path: resolve(reference.path) };
-}
-
-/** Throws E_STORE or E_MANIFEST when they are not what their digests say. */
-export function readDocuments(directory: string, image: Pick<StoredImage, "digest" | "id">): ImageDocuments {
-  const manifest = parseManifest(readBlob(directory, image.digest), undefined, image.digest);
-  if (manifest.kind !== "manifest") throw damaged(directory);
-  const config = parseImageConfig(readBlob(directory, image.id), manifest.layers.length, image.id);
-  return { manifest, config };
 }
 
 /** Where the refs of images are. */
@@ -181,35 +185,13 @@ function sameName(one: StoredImage, other: StoredImage): boolean {
   return one.reference === other.reference && (one.reference !== undefined || one.digest === other.digest);
 }
 
-/** A manifest or configuration of an image in the store, whole; undefined when it is not there. */
-export function readStoredDocument(directory: string, digest: Digest): Buffer | undefined {
-  try {
-    return readBlob(directory, digest);
-  } catch (error) {
-    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
-    throw error;
-  }
-}
-
-function readBlob(directory: string, digest: Digest): Buffer {
-  const path = blobPath(directory, digest);
-  try {
-    const bytes = readFileSync(path);
-    if (digestOf(bytes) === digest) return bytes;
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
-  throw damaged(path);
-}
-
-function writeBlob(directory: string, bytes: Uint8Array): void {
-  const path = blobPath(directory, digestOf(bytes));
-  mkdirSync(dirname(path), { recursive: true });
-  writeDurably(path, bytes, 0o644);
-}
-
 function writeIndex(directory: string, images: readonly StoredImage[]): void {
-  const manifests = images.map((image) => {
+  writeDurably(indexPath(directory), indexText(directory, images), indexMode);
+}
+
+/** The same images give the same text, in whatever order. */
+function indexText(directory: string, images: readonly StoredImage[]): string {
+  const manifests = images.toSorted(byName).map((image) => {
     const bytes = readFileSync(blobPath(directory, image.digest));
     const notes = {
       ...(image.reference === undefined ? {} : { [annotations.reference]: image.reference }),
@@ -223,14 +205,9 @@ function writeIndex(directory: string, images: readonly StoredImage[]): void {
     return { mediaType, digest: image.digest, size: bytes.length, annotations: notes };
   });
   const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
-  writeDurably(indexPath(directory), `${JSON.stringify(index, undefined, 2)}\n`, 0o600);
+  return `${JSON.stringify(index, undefined, 2)}\n`;
 }
 
-/** Where a manifest or configuration is kept. */
-export function blobPath(directory: string, digest: Digest): string {
-  return join(directory, "blobs", "sha256", hexOf(digest));
-}
-
-function damaged(path: string, cause?: unknown): KeelsonError {
-  return new KeelsonError("E_STORE", `${path} is damaged`, { hint: "keelson verify --repair brings it back.", cause });
+function byName(one: StoredImage, other: StoredImage): number {
+  return (one.reference ?? one.digest) < (other.reference ?? other.digest) ? -1 : 1;
 }

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
 import { namesIn } from "./directory.ts";
-import { isBeside, syncDirectory } from "./durable.ts";
-import { imageRef, imageRefs, readDocuments, readImages, removeImages, type StoredImage } from "./images.ts";
-import { onFile } from "./name-file.ts";
+import { readDocuments } from "./documents.ts";
+import { isBeside, setMark } from "./durable.ts";
+import { imageRef, imageRefs, readImages, removeImages, type StoredImage } from "./images.ts";
 import { removeFile, removeTree } from "./remove.ts";
 import { objectsOf, readLayers, type StorePaths } from "./store.ts";
 
@@ -26,7 +26,7 @@ export interface StoreGarbage {
  */
 export function marked(paths: StorePaths, action: () => void): void {
   const before = existsSync(markOf(paths));
-  setMark(paths);
+  markStore(paths);
   action();
   if (!before) removeFile(markOf(paths));
 }
@@ -49,7 +49,7 @@ export function pruneIfMarked(paths: StorePaths): string | undefined {
 
 /** Forgets images under their names, and everything that only they needed; the reason why that could not be removed. */
 export function forgetImages(paths: StorePaths, images: readonly StoredImage[]): string | undefined {
-  setMark(paths);
+  markStore(paths);
   removeImages(paths.images, images);
   return pruneIfMarked(paths);
 }
@@ -120,10 +120,9 @@ function unneeded(directory: string, needed: (name: string) => boolean): readonl
     .map((name) => join(directory, name));
 }
 
-function setMark(paths: StorePaths): void {
+function markStore(paths: StorePaths): void {
   mkdirSync(paths.images, { recursive: true });
-  onFile(markOf(paths), () => writeFileSync(markOf(paths), ""));
-  syncDirectory(paths.images);
+  setMark(markOf(paths));
 }
 
 function markOf(paths: StorePaths): string {

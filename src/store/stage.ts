@@ -6,7 +6,7 @@ import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { readWholeChangeList, writeChangeList } from "./change-list.ts";
-import { imageRef, type StoredImage, writeImage } from "./images.ts";
+import { addImage, imageRef, type StoredImage } from "./images.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
@@ -27,6 +27,7 @@ export interface ImageStage {
   tree(): DirectoryNode;
   /** The OSTree commit of that tree, staged. */
   commit(digest: Digest, config: ImageConfig): ObjectName;
+  /** Puts it into the store; see addImage. */
   publish(image: StoredImage, manifestBytes: Uint8Array, configBytes: Uint8Array): void;
   /** Leaves the store as it was. */
   discard(): void;
@@ -83,7 +84,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
         repository.publish();
         for (const slot of new Set(slots)) if (slot.fresh) writeChangeList(own.images, slot.diffId, changesOf(slot));
         writeRef(repository, imageRef(image.digest), image.commit);
-        writeImage(own.images, image, manifestBytes, configBytes);
+        addImage(own.images, image, manifestBytes, configBytes);
       });
     },
     discard() {

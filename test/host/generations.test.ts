@@ -4,7 +4,16 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { sweepDeployments } from "../../src/host/deployments.ts";
-import { readGenerations, sweepGenerations, writeOutcome, writePin } from "../../src/host/generations.ts";
+import {
+  markForSweep,
+  noteChanges,
+  readGenerations,
+  sweepGenerations,
+  sweepIfMarked,
+  writeOutcome,
+  writePin,
+} from "../../src/host/generations.ts";
+import { openRoot } from "../../src/host/root.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 const at = "2026-01-01T00:00:00Z";
@@ -99,6 +108,30 @@ it("56: a generation that a process lives in stays until the process is gone", a
   child.stdin.end();
   await ended;
   expect(sweepGenerations(directory, "foo", 1)).toEqual([1]);
+  expect(readdirSync(join(directory, "foo")).sort()).toEqual(["3", "current"]);
+});
+
+it("what notes that a deployment is good also marks its container, once, as one to be swept", () => {
+  const directory = join(scratchDirectory(), "deployments");
+  mkdirSync(join(directory, "foo/2"), { recursive: true });
+  const places = { root: openRoot("/"), directory };
+  const good = {
+    kind: "file",
+    path: join(directory, "foo/2/outcome.json"),
+    to: expect.objectContaining({ mode: 0o600 }),
+  };
+  const mark = { kind: "file", path: join(directory, "foo/unswept"), to: expect.objectContaining({ mode: 0o600 }) };
+  expect(noteChanges(places, "foo", 2, at)).toEqual([good, mark]);
+  markForSweep(directory, "foo");
+  expect(noteChanges(places, "foo", 2, at)).toEqual([good]);
+});
+
+it("only a container that is marked is swept, and then no longer marked", () => {
+  const directory = container("ggg", 3);
+  sweepIfMarked(directory, 1);
+  expect(left(directory)).toEqual([1, 2, 3]);
+  markForSweep(directory, "foo");
+  sweepIfMarked(directory, 1);
   expect(readdirSync(join(directory, "foo")).sort()).toEqual(["3", "current"]);
 });
 

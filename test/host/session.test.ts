@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openRoot } from "../../src/host/root.ts";
@@ -32,6 +32,7 @@ function openSession(): Session {
     },
     wait: false,
     signal: new AbortController().signal,
+    keep: 2,
     say: (text) => void said.push(text),
     put(path) {
       const place = join(paths.state, path);
@@ -46,6 +47,21 @@ it("what was staged for the store when a command was cut short is gone before th
   const session = openSession();
   const staged = session.put("repo/tmp/staging/00/1.file");
   await runAsWriter("test", session, async () => expect(existsSync(staged)).toBe(false));
+});
+
+it("deployments beyond those kept go only where an update has marked their container", async () => {
+  const session = openSession();
+  for (const name of ["foo", "bar"]) {
+    for (const number of [1, 2, 3]) session.put(`deployments/${name}/${number}/deployment.json`);
+    symlinkSync("3", join(session.paths.deployments, name, "current"));
+  }
+  session.put("deployments/foo/unswept");
+  await runAsWriter("test", session, async () => {});
+  const left = (name: string): readonly string[] => readdirSync(join(session.paths.deployments, name)).sort();
+  expect([left("foo"), left("bar")]).toEqual([
+    ["2", "3", "current"],
+    ["1", "2", "3", "current"],
+  ]);
 });
 
 it("what cannot be cleared away afterwards is said, and is no failure of what was done", async () => {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
-import { readDocuments, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
+import { readDocuments } from "../../src/store/documents.ts";
+import { addImage, namingOf, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 interface Made {
@@ -64,6 +65,32 @@ describe("the images of a store", () => {
     const one = make("h/a:1", "one");
     write(directory, one);
     expect(runProgram("skopeo", ["inspect", "--raw", `oci:${directory}`])).toBe(one.manifest.toString());
+  });
+
+  it("have no name and are nobody's until they are given one, unless they have one", () => {
+    const directory = scratchDirectory();
+    const { image, manifest, config } = make("h/a:1", "one");
+    addImage(directory, image, manifest, config);
+    const { reference: _, ...unnamed } = image;
+    expect(readImages(directory)).toEqual([{ ...unnamed, kept: false }]);
+    const { path, from, to } = namingOf(directory, image);
+    expect(readFileSync(path, "utf8")).toBe(from);
+    writeFileSync(path, to);
+    addImage(directory, { ...image, reference: "h/b:1" }, manifest, config);
+    expect(readImages(directory)).toEqual([image]);
+  });
+
+  it("give the same list in whatever order they came", () => {
+    const [one, two] = [make("h/a:1", "one"), make("h/b:1", "two")];
+    const lists = [
+      [one, two],
+      [two, one],
+    ].map((made) => {
+      const directory = scratchDirectory();
+      write(directory, ...made);
+      return readFileSync(join(directory, "index.json"), "utf8");
+    });
+    expect(lists[0]).toBe(lists[1]);
   });
 
   it("are closed to other users", () => {

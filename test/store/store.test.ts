@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseImageConfig } from "../../src/image/config.ts";
 import { type Digest, digestOf } from "../../src/image/digest.ts";
 import { checkout } from "../../src/store/checkout.ts";
-import { readImages, type StoredImage } from "../../src/store/images.ts";
+import { readImages, type StoredImage, writeImage } from "../../src/store/images.ts";
 import { takeLock } from "../../src/store/lock.ts";
 import { forgetImages, pruneIfMarked } from "../../src/store/prune.ts";
 import { openStage } from "../../src/store/stage.ts";
@@ -45,8 +45,10 @@ async function put(
   const digest = digestOf(manifest);
   const commit = stage.commit(digest, parseImageConfig(config, layers.length, "test"));
   const image = { reference, digest, id: digestOf(config), commit, pulled: "2026-01-02T03:04:05Z", kept: true };
-  if (publish) stage.publish(image, manifest, config);
-  else stage.discard();
+  if (publish) {
+    stage.publish(image, manifest, config);
+    writeImage(paths.images, image, manifest, config);
+  } else stage.discard();
   return image;
 }
 

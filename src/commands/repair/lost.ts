@@ -7,7 +7,8 @@ import { parseReference, type Reference, shortDigest } from "../../image/referen
 import type { Verified } from "../../image/verified.ts";
 import type { LayerChange } from "../../layer/change.ts";
 import type { ImageSource, SourceImage } from "../../source/source.ts";
-import { type ImageIdentity, readDocuments, readImages, readStoredDocument } from "../../store/images.ts";
+import { readDocuments, readStoredDocument } from "../../store/documents.ts";
+import { type ImageIdentity, readImages } from "../../store/images.ts";
 import type { Repository } from "../../store/repository.ts";
 import type { StorePaths } from "../../store/store.ts";
 import { unpack } from "../../store/unpack.ts";

@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errnoOf, KeelsonError } from "../errors.ts";
+import { type ImageConfig, parseImageConfig } from "../image/config.ts";
+import { type Digest, digestOf, hexOf } from "../image/digest.ts";
+import { type Manifest, parseManifest } from "../image/manifest.ts";
+import { writeDurably } from "./durable.ts";
+
+/** The manifest and configuration behind a stored image. */
+export interface ImageDocuments {
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+}
+
+/** Keeps the manifest and configuration of an image, each under its digest, in place of what may be there. */
+export function writeDocuments(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): void {
+  writeBlob(directory, configBytes);
+  writeBlob(directory, manifestBytes);
+}
+
+/** Throws E_STORE or E_MANIFEST when they are not what their digests say. */
+export function readDocuments(
+  directory: string,
+  image: { readonly digest: Digest; readonly id: Digest },
+): ImageDocuments {
+  const manifest = parseManifest(readBlob(directory, image.digest), undefined, image.digest);
+  if (manifest.kind !== "manifest") throw damaged(directory);
+  const config = parseImageConfig(readBlob(directory, image.id), manifest.layers.length, image.id);
+  return { manifest, config };
+}
+
+/** A manifest or configuration of an image in the store, whole; undefined when it is not there. */
+export function readStoredDocument(directory: string, digest: Digest): Buffer | undefined {
+  try {
+    return readBlob(directory, digest);
+  } catch (error) {
+    if (error instanceof KeelsonError && error.code === "E_STORE") return undefined;
+    throw error;
+  }
+}
+
+function readBlob(directory: string, digest: Digest): Buffer {
+  const path = blobPath(directory, digest);
+  try {
+    const bytes = readFileSync(path);
+    if (digestOf(bytes) === digest) return bytes;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+  throw damaged(path);
+}
+
+function writeBlob(directory: string, bytes: Uint8Array): void {
+  const path = blobPath(directory, digestOf(bytes));
+  mkdirSync(dirname(path), { recursive: true });
+  writeDurably(path, bytes, 0o644);
+}
+
+/** Where a manifest or configuration is kept. */
+export function blobPath(directory: string, digest: Digest): string {
+  return join(directory, "blobs", "sha256", hexOf(digest));
+}
+
+/** Something of the store that is not as it was written. */
+export function damaged(path: string, cause?: unknown): KeelsonError {
+  return new KeelsonError("E_STORE", `${path} is damaged`, { hint: "keelson verify --repair brings it back.", cause });
+}
