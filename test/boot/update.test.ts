@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestImage } from "../bed/images.ts";
+import { calledBy, watchCalls } from "./bus.ts";
 import { bootHost, type Host, inRegistry } from "./host.ts";
 import { buildVersions } from "./versions.ts";
 
@@ -16,6 +17,7 @@ afterAll(async () => {
 });
 
 const soak = ["--soak", "2s", "--tls-verify=false"];
+const briefly = ["--soak", "300ms", "--tls-verify=false"];
 const rebase = (to: string) => host.keelson("update", "svc", "--rebase", inRegistry(to), ...soak);
 const stateOf = async (): Promise<string | undefined> => (await host.show("svc.service", "ActiveState")).ActiveState;
 const version = async (): Promise<string> => (await host.machine.ok(["cat", "/var/lib/svc/version"])).trim();
@@ -27,6 +29,17 @@ interface Row {
   readonly reason: string;
 }
 const history = async (): Promise<readonly Row[]> => (await host.answer("history", "svc")) as unknown as readonly Row[];
+
+const tmpfiles = "systemd-tmpfiles --create /etc/tmpfiles.d/keelson-svc.conf";
+
+/** Carries out a command and compares what systemd is told with the plan, whose verbs are given back. */
+async function follow(...args: readonly string[]): Promise<readonly string[]> {
+  const { verbs } = (await host.answer("plan", ...args)) as { readonly verbs: readonly string[] };
+  const { status, said, told } = await watchCalls(host, ...args);
+  expect(status, said).toBe(0);
+  expect(told).toEqual(calledBy(verbs));
+  return verbs;
+}
 
 describe("an update on a running system", () => {
   it("42: leaves a service stopped that was stopped", async () => {
@@ -51,6 +64,39 @@ describe("an update on a running system", () => {
     expect((await host.show("svc.service", "InvocationID")).InvocationID).toBe(before);
   });
 
+  it("39: and says nothing to systemd then", async () => {
+    const { status, said, methods } = await watchCalls(host, "update", "svc", ...soak);
+    expect([status, said, methods]).toEqual([0, "svc: Latest version already installed.\n", []]);
+  });
+
+  it("that is refused, for what it widens or for an override that is not well formed, leaves what runs alone", async () => {
+    const { InvocationID: before } = await host.show("svc.service", "InvocationID");
+    const wide = await watchCalls(host, "update", "svc", "--rebase", inRegistry("moved"), ...soak);
+    expect([wide.status, wide.told]).toEqual([11, []]);
+    expect(wide.said).toContain("it reaches into other units: RequiredBy=keelson-test.target (E_WIDENS)");
+    await host.put("/etc/keelson/svc.d/a.conf", "[limits]\nfiles = 1\n");
+    const broken = await watchCalls(host, "update", "svc", ...soak);
+    expect([broken.status, broken.methods]).toEqual([2, []]);
+    await host.machine.ok(["rm", "/etc/keelson/svc.d/a.conf"]);
+    expect(await stateOf()).toBe("active");
+    expect((await host.show("svc.service", "InvocationID")).InvocationID).toBe(before);
+  });
+
+  it("28: tells systemd what the plan says, in its order, and nothing else", async () => {
+    const to = ["update", "svc", "--allow-widen", "--rebase", inRegistry("moved"), ...briefly];
+    const unit = "svc.service";
+    expect(await follow(...to)).toEqual([
+      ...[`systemctl stop ${unit}`, `systemctl disable ${unit}`, "systemctl daemon-reload", tmpfiles],
+      ...[`systemctl enable ${unit}`, `systemctl start ${unit}`],
+    ]);
+    expect([await stateOf(), await version()]).toEqual(["active", "2"]);
+    expect(await follow("rollback", "svc", "--soak", "300ms")).toContain(`systemctl start ${unit}`);
+    expect([await stateOf(), await version()]).toEqual(["active", "1"]);
+    expect(await follow("update", "svc", "--set", "WORD=1", ...briefly)).toEqual([
+      ...[`systemctl stop ${unit}`, tmpfiles, `systemctl start ${unit}`],
+    ]);
+  });
+
   it("51: a rollback of a running service ends with it running", async () => {
     const { status, stderr } = await host.keelson("rollback", "svc", "--soak", "1s");
     expect(status, stderr).toBe(0);
@@ -63,7 +109,7 @@ describe("44: a faulty update ends on the old version, running, with the reason 
   it.each([
     ["fails", "that fails to start", /cannot open the database/],
     ["later", "that is up, and then exits", /did not stay healthy|inactive|failed/],
-    ["loops", "that crash-loops under Restart=always", /started it again/],
+    ["loops", "that crash-loops under Restart=always", /did not stay healthy/],
     ["unready", "that never gets ready", /did not start/],
     ["sick", "whose health check fails", /health check failed/],
   ])("%s: one %s", async (name, _, reason) => {
@@ -100,6 +146,11 @@ describe("44: a faulty update ends on the old version, running, with the reason 
   it("keeps three deployments, and none that is failed in place of the current one", async () => {
     const rows = await history();
     expect(rows.filter((row) => row.current)).toHaveLength(1);
-    expect((await host.keelson("uninstall", "--purge", "svc")).status).toBe(0);
+    // It is the last one: the unit for recovery goes, too.
+    const gone = "systemctl daemon-reload";
+    expect(await follow("uninstall", "--purge", "svc")).toEqual([
+      ...["systemctl stop svc.service", "systemctl disable svc.service", gone, tmpfiles.replace("create", "remove")],
+      ...[gone, "systemctl reset-failed svc.service"],
+    ]);
   });
 });

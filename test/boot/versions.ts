@@ -4,9 +4,10 @@ import { base, ends } from "./payloads.ts";
 /** Versions of one service, good and faulty: what each says it is stands in its /data/version. */
 export async function buildVersions() {
   const say = (version: string): string => `echo ${version} >/data/version; `;
-  const [v1, v2, fails, later, loops, unready, sick, breaks, relinked] = await Promise.all([
+  const [v1, v2, moved, fails, later, loops, unready, sick, breaks, relinked] = await Promise.all([
     version(say("1") + ends),
     version(say("2") + ends),
+    version(say("2") + ends, "", undefined, "RequiredBy=keelson-test.target"),
     version(`${say("3")}echo cannot open the database >&2; exit 3`, "Type=notify"),
     version(`${say("4")}busybox sleep 0.7; exit 1`),
     version(`${say("5")}busybox sleep 0.3; exit 1`, "Restart=always\nRestartSec=100ms"),
@@ -15,17 +16,22 @@ export async function buildVersions() {
     version(say("none") + ends),
     version(say("8") + ends, "[Install]\nWantedBy=basic.target"),
   ]);
-  return { v1, v2, fails, later, loops, unready, sick, breaks, relinked };
+  return { v1, v2, moved, fails, later, loops, unready, sick, breaks, relinked };
 }
 
-function version(script: string, lines = "", health?: object): Promise<TestImage> {
+function version(
+  script: string,
+  lines = "",
+  health?: object,
+  install = "WantedBy=multi-user.target",
+): Promise<TestImage> {
   const manifest = { version: "1.0", ...(health === undefined ? {} : { health }) };
   return buildImage({
     layers: [
       {
         ...base(script),
         data: { kind: "directory" },
-        "exports/service.template": `[Service]\nExecStart=$EXEC_START\n${lines}\n[Install]\nWantedBy=multi-user.target\n`,
+        "exports/service.template": `[Service]\nExecStart=$EXEC_START\n${lines}\n[Install]\n${install}\n`,
         "exports/tmpfiles.template": "d $STATE_DIRECTORY/$NAME 0755 0 0 - -\n",
         "exports/config.json.template": JSON.stringify(config),
         "exports/manifest.json": JSON.stringify(manifest),
