@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Tiers by folder: `unit` runs side by side; `journeys` (the built program) and `boot` (a real systemd) own the machine
- * while they run, so their files follow one another, and the tiers do too. `kernel` and `powercut` (machines in qemu) are
- * slow and run only when they are asked for by name.
+ * while they run, so their files follow one another, and the tiers do too. `kernel` and `powercut` (machines in qemu) and
+ * `kill` (a run for every call that changes something) are slow and run only when they are asked for by name.
  */
 export default defineConfig({
   test: {
@@ -12,7 +12,14 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/journeys/**", "test/boot/**", "test/kernel/**", "test/powercut/**", "test/bench/**"],
+          exclude: [
+            "test/journeys/**",
+            "test/boot/**",
+            "test/kernel/**",
+            "test/powercut/**",
+            "test/kill/**",
+            "test/bench/**",
+          ],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -52,6 +59,15 @@ export default defineConfig({
           include: ["test/powercut/**/*.test.ts"],
           sequence: { groupOrder: 4 },
           hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: "kill",
+          include: ["test/kill/**/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 5 },
+          testTimeout: 3_600_000,
         },
       },
     ],

@@ -79,7 +79,8 @@ export async function checkStore(root: string): Promise<void> {
   await rm(join(repository, "tmp/cache"), { recursive: true, force: true });
 }
 
-function hostAt(root: string): Host {
+/** The host that is this directory. */
+export function hostAt(root: string): Host {
   const host: Host = {
     root,
     path: (path) => join(root, path),
@@ -171,6 +172,6 @@ const uuids = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 async function steadyContent(root: string, path: string): Promise<string | undefined> {
   if (!path.startsWith("var/lib/keelson/")) return undefined;
   if (path === "var/lib/keelson/lock") return "";
-  if (!/\/(?:deployment\.json|config\.json|index\.json)$/.test(path)) return undefined;
+  if (!/\/(?:deployment\.json|config\.json|index\.json|outcome\.json)$/.test(path)) return undefined;
   return readFileSync(join(root, path), "utf8").replace(moments, "MOMENT").replace(uuids, "UUID");
 }

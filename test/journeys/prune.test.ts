@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, beforeEach, expect, it } from "vitest";
 import { etcdLike } from "../bed/etcd-like.ts";
@@ -183,6 +183,22 @@ it.each([
   expect(host.has(stray)).toBe(false);
   await host.answer("prune");
   expect(Object.keys(await host.snapshot())).toEqual(Object.keys(whole).filter((path) => !path.endsWith("/unswept")));
+});
+
+it("25: a prune that was cut short is finished by the next command, and nothing but a prune is", async () => {
+  const { host, update } = await bed.installed();
+  await bed.publish(v2);
+  await update();
+  await mkdir(host.path("/etc/keelson"));
+  await writeFile(host.path("/etc/keelson/keelson.conf"), "keep = 1\n");
+  await host.answer("recover");
+  expect(host.has("/var/lib/keelson/deployments/foo/1")).toBe(true);
+  await put(host, "/var/lib/keelson/journal/prune");
+  await host.answer("recover");
+  expect(host.has("/var/lib/keelson/deployments/foo/1")).toBe(false);
+  expect(host.has("/var/lib/keelson/journal")).toBe(false);
+  expect((await prune(host)).freed).toBe(0);
+  await rm(host.path("/etc/keelson"), { recursive: true });
 });
 
 it("62: when the list of images has lost one that a rollback target needs, nothing is removed", async () => {
