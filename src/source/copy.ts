@@ -112,7 +112,8 @@ async function copyManifest(work: Work, bytes: Uint8Array, manifest: Manifest): 
   if (compress === undefined) convertManifest(bytes, manifest, options.format ?? formatOf(manifest), replaced);
   for (const [at, layer] of manifest.layers.entries()) {
     const diffId = diffIds[at];
-    if (compress === undefined || diffId === undefined || layerCompression(layer) === compress) {
+    const present = layer.digest === diffId ? "none" : layerCompression(layer);
+    if (compress === undefined || diffId === undefined || present === compress) {
       await putBlob(work, layer, () => source.openBlob(layer));
       continue;
     }
