@@ -24,6 +24,8 @@ export interface Settings {
   readonly home: string;
   /** What credential helpers get of the environment. */
   readonly helperEnvironment: NodeJS.ProcessEnv;
+  /** Where the Docker daemon listens, as DOCKER_HOST says it. */
+  readonly dockerHost: string;
   /** What HTTP_PROXY and its like say; the URLs may hold passwords. */
   readonly proxies: { readonly http?: string; readonly https?: string; readonly except: string };
   /** Certificates to trust beside the system's, as paths of PEM files. */
@@ -52,6 +54,7 @@ export const settingKeys = {
 export const environmentVariables = {
   REGISTRY_AUTH_FILE: "a file with registry credentials, asked first",
   DOCKER_CONFIG: "the directory of Docker's config.json",
+  DOCKER_HOST: "where a Docker daemon listens: unix:///PATH; default unix:///var/run/docker.sock",
   XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
   HOME: "where .config/containers and .docker/config.json are",
   PATH: "where credential helpers, docker-credential-NAME, are looked for",
@@ -89,6 +92,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     helperEnvironment: { ...environment, LD_LIBRARY_PATH: undefined },
     proxies: proxiesOf(environment),
     home: environment.HOME ?? "/root",
+    dockerHost: environment.DOCKER_HOST || "unix:///var/run/docker.sock",
     authFiles: authFiles(text("auth_file"), environment),
     loginFile: environment.REGISTRY_AUTH_FILE || runtimeAuthFile(environment),
     layerSize: count("layer_size"),

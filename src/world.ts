@@ -162,6 +162,7 @@ function steadyOptions(
     authFiles: settings.authFiles,
     cacheDirectory: tmpdir(),
     userAgent: `keelson/${version}`,
+    dockerHost: settings.dockerHost,
     helperEnvironment: settings.helperEnvironment,
     certificates: [own, root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
     proxies: settings.proxies,

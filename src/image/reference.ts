@@ -1,16 +1,15 @@
 import { KeelsonError, printable } from "../errors.ts";
-import { type Digest, hexOf, parseDigest } from "./digest.ts";
+import { type Digest, hexOf } from "./digest.ts";
+import { type DaemonReference, formatDaemonImage, parseDaemonReference } from "./engine-reference.ts";
+import { formatVersioned, isHost, isQualified, parseVersioned, type VersionedName } from "./grammar.ts";
 
 /** What an image is called. A registry reference has a tag or a digest, never both; without either the tag is `latest`. */
-export type Reference = RegistryReference | FileReference;
+export type Reference = RegistryReference | FileReference | DaemonReference;
 
-export interface RegistryReference {
+export interface RegistryReference extends VersionedName {
   readonly kind: "registry";
   /** `host` or `host:port`, as written in the reference. */
   readonly host: string;
-  readonly repository: string;
-  readonly tag?: string;
-  readonly digest?: Digest;
 }
 
 export interface FileReference {
@@ -21,22 +20,17 @@ export interface FileReference {
 }
 
 /** A name without its registry, which registries.conf may complete. */
-export interface ShortName {
+export interface ShortName extends VersionedName {
   readonly kind: "short";
-  readonly repository: string;
-  readonly tag?: string;
-  readonly digest?: Digest;
 }
 
-const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-const repositoryPattern = new RegExp(`^${component}(?:/${component})*$`);
-const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-const hostPattern =
-  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/;
+/** What stands before the colon of references that are of no registry. */
+const transports = ["oci", "oci-archive", "docker-archive", "dir", "docker-daemon"] as const;
 
 /**
  * Reads `docker://HOST[:PORT]/REPO[:TAG|@DIGEST]` (the prefix may be left out), `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
- * `docker-archive:FILE[:TAG|:@INDEX]` and `dir:DIR`. No network, no files: the text alone decides. Throws E_REFERENCE.
+ * `docker-archive:FILE[:TAG|:@INDEX]`, `dir:DIR` and `docker-daemon:NAME[:TAG|@DIGEST]` or `docker-daemon:ID`. No network, no
+ * files: the text alone decides. Throws E_REFERENCE.
  * Grammar of names and tags: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 export function parseReference(text: string): Reference {
@@ -48,26 +42,27 @@ export function parseReference(text: string): Reference {
 /** Like parseReference, but `REPOSITORY[:TAG|@DIGEST]` without a host is a short name instead of an error. */
 export function parseName(text: string): Reference | ShortName {
   if (/[\s\x00-\x1f\x7f]/.test(text)) throw malformed(text, "it contains white space or a control character");
-  const transport = /^(oci|oci-archive|docker-archive|dir):(.*)$/.exec(text);
-  if (transport) return parseFileReference(transport[1] as FileReference["kind"], transport[2] ?? "", text);
+  const transport = transports.find((kind) => text.startsWith(`${kind}:`));
+  if (transport !== undefined) return parseLocal(transport, text.slice(transport.length + 1), text);
   const unknown = /^([a-z-]+):(?:\/|\.)/.exec(text);
   if (unknown && !text.startsWith("docker://")) {
-    throw malformed(
-      text,
-      `the transport ${unknown[1]}: is not one of docker://, oci:, oci-archive:, docker-archive:, dir:`,
-    );
+    const known = ["docker://", ...transports.map((kind) => `${kind}:`)].join(", ");
+    throw malformed(text, `the transport ${unknown[1]}: is not one of ${known}`);
   }
   const name = text.replace(/^docker:\/\//, "");
   if (isQualified(name)) return parseRegistryReference(name, text);
   if (name !== text) throw unqualified(text);
-  return { kind: "short", ...parseVersioned(name, text, () => unqualified(text)) };
+  const refused = (why: string): Error => malformed(text, why);
+  return { kind: "short", ...parseVersioned(name, refused, () => unqualified(text)) };
 }
 
-/** Whether the first part is a host. */
-function isQualified(name: string): boolean {
-  const slash = name.indexOf("/");
-  const first = name.slice(0, Math.max(slash, 0));
-  return slash > 0 && (/[.:]/.test(first) || first === "localhost" || first.startsWith("["));
+function parseLocal(kind: (typeof transports)[number], rest: string, text: string): Reference {
+  switch (kind) {
+    case "docker-daemon":
+      return parseDaemonReference(rest, (why) => malformed(text, why));
+    default:
+      return parseFileReference(kind, rest, text);
+  }
 }
 
 /** Reads `[docker://]HOST[:PORT]/REPO`, with neither tag nor digest. Throws E_REFERENCE. */
@@ -82,11 +77,14 @@ export function parseRepository(text: string): Pick<RegistryReference, "host" | 
 
 /** The inverse of parseReference, in the form that needs no default. */
 export function formatReference(reference: Reference): string {
-  if (reference.kind !== "registry") {
-    return `${reference.kind}:${reference.path}${reference.tag === undefined ? "" : `:${reference.tag}`}`;
+  switch (reference.kind) {
+    case "registry":
+      return `${reference.host}/${formatVersioned(reference)}`;
+    case "docker-daemon":
+      return `${reference.kind}:${formatDaemonImage(reference)}`;
+    default:
+      return `${reference.kind}:${reference.path}${reference.tag === undefined ? "" : `:${reference.tag}`}`;
   }
-  const name = `${reference.host}/${reference.repository}`;
-  return reference.digest ? `${name}@${reference.digest}` : `${name}:${reference.tag ?? "latest"}`;
 }
 
 /**
@@ -94,10 +92,20 @@ export function formatReference(reference: Reference): string {
  * `latest`; a digest is dropped. May be outside the allowed names: the caller checks.
  */
 export function containerNameOf(reference: Reference): string {
-  const path = reference.kind === "registry" ? reference.repository : fileImageName(reference);
-  const last = path.slice(path.lastIndexOf("/") + 1);
-  const tag = reference.kind === "registry" ? reference.tag : fileImageTag(reference);
+  const { repository, tag } = imageNameOf(reference);
+  const last = repository.slice(repository.lastIndexOf("/") + 1);
   return tag === undefined || tag === "latest" ? last : `${last}-${tag}`;
+}
+
+function imageNameOf(reference: Reference): { readonly repository: string; readonly tag?: string | undefined } {
+  switch (reference.kind) {
+    case "registry":
+      return reference;
+    case "docker-daemon":
+      return "id" in reference ? { repository: hexOf(reference.id) } : reference.name;
+    default:
+      return { repository: fileImageName(reference), tag: fileImageTag(reference) };
+  }
 }
 
 function fileImageName(reference: FileReference): string {
@@ -126,32 +134,8 @@ function parseFileReference(kind: FileReference["kind"], rest: string, text: str
 function parseRegistryReference(name: string, text: string): RegistryReference {
   const slash = name.indexOf("/");
   const host = name.slice(0, slash);
-  if (!hostPattern.test(host)) throw malformed(text, `${host} is not a registry host`);
-  return { kind: "registry", host, ...parseVersioned(name.slice(slash + 1), text, (why) => malformed(text, why)) };
-}
-
-/** `REPOSITORY[:TAG|@DIGEST]`; `refused` makes the error for what is not. */
-function parseVersioned(name: string, text: string, refused: (why: string) => KeelsonError): Omit<ShortName, "kind"> {
-  const { repository, tag, digest } = splitName(name, text);
-  if (!repositoryPattern.test(repository) || repository.length > 255) {
-    throw refused("a repository is lower-case letters, digits and separators . _ - between slashes");
-  }
-  if (digest !== undefined) return { repository, digest };
-  if (tag !== undefined && !tagPattern.test(tag)) throw refused("a tag is up to 128 of A-Z a-z 0-9 _ . -");
-  return { repository, tag: tag ?? "latest" };
-}
-
-function splitName(name: string, text: string): { repository: string; tag?: string; digest?: Digest } {
-  const at = name.indexOf("@");
-  if (at >= 0) {
-    const digest = name.slice(at + 1);
-    if (!/^sha256:[a-f0-9]{64}$/.test(digest)) throw malformed(text, "the digest is not sha256: and 64 hex characters");
-    if (name.slice(0, at).includes(":")) throw malformed(text, "it has both a tag and a digest");
-    return { repository: name.slice(0, at), digest: parseDigest(digest) };
-  }
-  const colon = name.lastIndexOf(":");
-  if (colon < 0) return { repository: name };
-  return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
+  if (!isHost(host)) throw malformed(text, `${host} is not a registry host`);
+  return { kind: "registry", host, ...parseVersioned(name.slice(slash + 1), (why) => malformed(text, why)) };
 }
 
 /** E_REFERENCE for a name without a registry that nothing completes. */
@@ -163,7 +147,7 @@ export function unqualified(text: string): KeelsonError {
 
 function malformed(text: string, why: string): KeelsonError {
   return new KeelsonError("E_REFERENCE", `${printable(text)} is not an image reference: ${why}`, {
-    hint: "Write docker://HOST[:PORT]/REPOSITORY[:TAG|@sha256:DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG].",
+    hint: "Write HOST[:PORT]/REPOSITORY[:TAG|@sha256:DIGEST], or a transport and what it wants, as in oci:DIR[:TAG]; the README lists them.",
   });
 }
 

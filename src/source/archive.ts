@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
-import type { FileReference } from "../image/reference.ts";
+import { type FileReference, formatReference } from "../image/reference.ts";
 import { openDockerSave } from "./docker-save.ts";
 import { type FileSet, readRange, unreadable } from "./file-set.ts";
 import { detectCompression, gathered, inflate, isCompressionError } from "./inflate.ts";
@@ -22,7 +22,9 @@ export function openOciArchive(reference: FileReference, options: SourceOptions)
 
 /** What `docker save` and `podman save` write, which may be compressed. */
 export function openDockerArchive(reference: FileReference, options: SourceOptions): ImageSource {
-  return openDockerSave(reference, () => openArchive(reference.path, options));
+  return openDockerSave({ name: formatReference(reference), tag: reference.tag }, () =>
+    openArchive(reference.path, options),
+  );
 }
 
 /**
@@ -38,21 +40,25 @@ async function openArchive(path: string, options: SourceOptions): Promise<FileSe
       await handle.close();
       handle = expanded;
     }
-    const tar = handle;
-    const index = await indexTar(tar, (await tar.stat()).size, path);
-    return {
-      name: path,
-      open: async (member) => {
-        const span = index.find(member);
-        if (span === undefined) return undefined;
-        return { size: span.size, read: () => readRange(tar, span.position, span.size, path) };
-      },
-      close: () => tar.close(),
-    };
+    return await archiveFiles(handle, path);
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/** The members of an uncompressed tar file, which is closed with them. Throws E_SOURCE. */
+export async function archiveFiles(tar: FileHandle, name: string): Promise<FileSet> {
+  const index = await indexTar(tar, (await tar.stat()).size, name);
+  return {
+    name,
+    open: async (member) => {
+      const span = index.find(member);
+      if (span === undefined) return undefined;
+      return { size: span.size, read: () => readRange(tar, span.position, span.size, name) };
+    },
+    close: () => tar.close(),
+  };
 }
 
 async function openFile(path: string): Promise<FileHandle> {

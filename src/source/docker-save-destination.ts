@@ -3,26 +3,35 @@ import { type FileHandle, stat } from "node:fs/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import { hexOf } from "../image/digest.ts";
-import { layerCompression, parseManifest } from "../image/manifest.ts";
-import type { FileReference } from "../image/reference.ts";
+import { type Compression, parseManifest } from "../image/manifest.ts";
 import { openNameless } from "./archive.ts";
 import type { BlobName, ImageDestination } from "./destination.ts";
 import { putText } from "./file-destination.ts";
 import { readRange } from "./file-set.ts";
-import { gathered, inflate } from "./inflate.ts";
-import { openTarSink } from "./sink.ts";
+import { detectCompression, gathered, inflate } from "./inflate.ts";
+import { type FileSink, openTarSink } from "./sink.ts";
+
+/** What an image is saved as. */
+export interface SaveOptions {
+  /** How messages call the place. */
+  readonly name: string;
+  /** The name it gets in the archive. */
+  readonly tag: string | undefined;
+  readonly cacheDirectory: string;
+}
+
+/** A new file that an image is saved to. Throws E_FILE_EXISTS where there is one already. */
+export async function openSavedFile(path: string): Promise<FileSink> {
+  await refuseExisting(path);
+  return openTarSink(path);
+}
 
 /**
- * One image as `docker save` writes it: layers uncompressed and called by their diff ids. Throws E_FILE_EXISTS where there is a
- * file already. A compressed layer passes through a nameless file in `cacheDirectory`: its size stands before it.
+ * One image as `docker save` writes it: layers uncompressed and called by their diff ids. A compressed layer passes through a
+ * nameless file in `cacheDirectory`: its size stands before it.
  */
-export async function openDockerSaveDestination(
-  reference: FileReference,
-  cacheDirectory: string,
-): Promise<ImageDestination> {
-  const { path, tag } = reference;
-  await refuseExisting(path);
-  const sink = await openTarSink(path);
+export function openDockerSaveDestination(sink: FileSink, options: SaveOptions): ImageDestination {
+  const { name, tag, cacheDirectory } = options;
   const members = new Map<Digest, string>();
   const putMember = async (blob: BlobName, member: string, size: number, content: AsyncIterable<Uint8Array>) => {
     await sink.put(member, size, content);
@@ -34,18 +43,18 @@ export async function openDockerSaveDestination(
     mountBlob: async () => false,
     putBlob: async (blob, content) => {
       if (blob.mediaType.endsWith("json")) return putMember(blob, `${hexOf(blob.digest)}.json`, blob.size, content);
-      const compression = layerCompression({ ...blob, annotations: {} });
-      if (compression === "none") return putMember(blob, `${hexOf(blob.digest)}.tar`, blob.size, content);
+      const { compression, pieces } = await begun(content);
+      if (compression === "none") return putMember(blob, `${hexOf(blob.digest)}.tar`, blob.size, pieces);
       const file = await openNameless(cacheDirectory);
       try {
-        const { hex, size } = await spool(inflate(gathered(content), compression), file);
-        await putMember(blob, `${hex}.tar`, size, readRange(file, 0, size, path));
+        const { hex, size } = await spool(inflate(pieces, compression), file);
+        await putMember(blob, `${hex}.tar`, size, readRange(file, 0, size, name));
       } finally {
         await file.close();
       }
     },
     putManifest: async ({ bytes, mediaType }) => {
-      const manifest = parseManifest(bytes, mediaType, path);
+      const manifest = parseManifest(bytes, mediaType, name);
       if (manifest.kind === "index") throw new Error("a docker-archive takes no index");
       const memberOf = ({ digest }: BlobName): string | undefined => members.get(digest);
       const entry = {
@@ -58,6 +67,19 @@ export async function openDockerSaveDestination(
     commit: () => sink.commit(),
     close: () => sink.close(),
   };
+}
+
+/** The same bytes, and how they are compressed: a type may lie about that. */
+async function begun(
+  content: AsyncIterable<Uint8Array>,
+): Promise<{ readonly compression: Compression; readonly pieces: AsyncGenerator<Buffer> }> {
+  const rest = gathered(content);
+  const { value: first } = await rest.next();
+  async function* pieces(): AsyncGenerator<Buffer> {
+    if (first !== undefined) yield first;
+    yield* rest;
+  }
+  return { compression: detectCompression(first ?? Buffer.alloc(0)), pieces: pieces() };
 }
 
 /** Writes `content` to a file, and says what it is. */

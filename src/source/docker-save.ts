@@ -4,7 +4,6 @@ import { parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import { isObject } from "../image/json.ts";
 import { type Compression, type Descriptor, manifestLimit, manifestTypes } from "../image/manifest.ts";
-import { type FileReference, formatReference } from "../image/reference.ts";
 import { type FileSet, readWhole, type StoredFile, unreadable } from "./file-set.ts";
 import { detectCompression } from "./inflate.ts";
 import { imageOf } from "./resolution.ts";
@@ -17,6 +16,14 @@ const layerType = {
   gzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
   zstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
 } as const;
+
+/** Which image of an archive is meant. */
+export interface SavedName {
+  /** How messages call it. */
+  readonly name: string;
+  /** One of its names, or `@N` for its place; it may be left out where there is one image only. */
+  readonly tag: string | undefined;
+}
 
 /** One image of an archive's manifest.json: the members that hold it, and the names it was saved under. */
 interface SavedImage {
@@ -38,8 +45,8 @@ interface DescribedImage {
  * the same archive always gives the same one. The configuration stays byte for byte, so the image's id is that of every
  * other transport. https://github.com/moby/moby/blob/v28.0.0/image/spec/v1.2.md#combined-image-json--filesystem-changeset-format
  */
-export function openDockerSave(reference: FileReference, openFiles: () => Promise<FileSet>): ImageSource {
-  const name = formatReference(reference);
+export function openDockerSave(saved: SavedName, openFiles: () => Promise<FileSet>): ImageSource {
+  const { name, tag } = saved;
   let opened: Promise<FileSet> | undefined;
   let described: Promise<DescribedImage> | undefined;
   const files = (): Promise<FileSet> => {
@@ -47,7 +54,7 @@ export function openDockerSave(reference: FileReference, openFiles: () => Promis
     return opened;
   };
   const describe = (): Promise<DescribedImage> => {
-    described ??= files().then((set) => describedImage(set, reference.tag, name));
+    described ??= files().then((set) => describedImage(set, tag, name));
     return described;
   };
   return {

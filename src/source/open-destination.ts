@@ -1,7 +1,8 @@
 import { KeelsonError } from "../errors.ts";
 import { formatReference, type Reference } from "../image/reference.ts";
 import type { ImageDestination } from "./destination.ts";
-import { openDockerSaveDestination } from "./docker-save-destination.ts";
+import { openDaemonDestination } from "./docker-daemon.ts";
+import { openDockerSaveDestination, openSavedFile } from "./docker-save-destination.ts";
 import { openDirectoryDestination, openLayoutDestination } from "./file-destination.ts";
 import type { SourceOptions } from "./options.ts";
 import { openRegistryDestination } from "./registry-destination.ts";
@@ -16,9 +17,13 @@ export async function openDestination(reference: Reference, options: SourceOptio
       return openLayoutDestination(reference);
     case "dir":
       return openDirectoryDestination(reference);
+    case "docker-daemon":
+      return openDaemonDestination(reference, options);
     case "docker-archive":
       if (reference.tag === undefined || /:[^/]+$/.test(reference.tag)) {
-        return openDockerSaveDestination(reference, options.cacheDirectory);
+        const { cacheDirectory } = options;
+        const save = { name: reference.path, tag: reference.tag, cacheDirectory };
+        return openDockerSaveDestination(await openSavedFile(reference.path), save);
       }
       throw new KeelsonError("E_REFERENCE", `${formatReference(reference)} does not say NAME:TAG behind the file`, {
         hint: "Write docker-archive:FILE:NAME:TAG, or leave the name out.",

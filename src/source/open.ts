@@ -2,6 +2,7 @@ import type { Reference } from "../image/reference.ts";
 import { openDockerArchive, openOciArchive } from "./archive.ts";
 import { openDirectory } from "./directory.ts";
 import { openDirectoryImage } from "./directory-image.ts";
+import { openDockerDaemon } from "./docker-daemon.ts";
 import { openLayout } from "./layout.ts";
 import { openMirrored } from "./mirrors.ts";
 import type { SourceOptions } from "./options.ts";
@@ -20,5 +21,7 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
       return openOciArchive(reference, options);
     case "docker-archive":
       return openDockerArchive(reference, options);
+    case "docker-daemon":
+      return openDockerDaemon(reference, options);
   }
 }

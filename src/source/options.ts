@@ -15,6 +15,8 @@ export interface SourceOptions {
   /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
   readonly cacheDirectory: string;
   readonly userAgent: string;
+  /** Where the Docker daemon listens: `unix:///PATH`. */
+  readonly dockerHost: string;
   /** PEM certificates trusted besides those of Node and of the system. */
   readonly ca?: readonly string[] | undefined;
   /** Directories with one of `HOST[:PORT]` for each registry: see readCertificates. */

@@ -57,19 +57,12 @@ export function openDirectorySink(root: string): FileSink {
 export async function openTarSink(file: string): Promise<FileSink> {
   const beside = join(dirname(file), `.${randomUUID()}.keelson-new`);
   const handle = await open(beside, "wx", 0o644);
-  const members = new Set<string>();
+  const writer = openTarWriter(handle);
   let done = false;
   return {
-    has: async (path) => members.has(path),
-    put: async (path, size, content) => {
-      if (members.has(path)) return;
-      await handle.appendFile(memberHeader(path, size));
-      for await (const piece of content) await handle.appendFile(piece);
-      await handle.appendFile(Buffer.alloc((blockSize - (size % blockSize)) % blockSize));
-      members.add(path);
-    },
+    ...writer,
     commit: async () => {
-      await handle.appendFile(Buffer.alloc(2 * blockSize));
+      await writer.end();
       await handle.sync();
       await rename(beside, file);
       done = true;
@@ -79,6 +72,22 @@ export async function openTarSink(file: string): Promise<FileSink> {
       await handle.close();
       if (!done) await rm(beside, { force: true });
     },
+  };
+}
+
+/** Members that are appended to an open file; `end` writes the archive's end. */
+export function openTarWriter(handle: FileHandle): Pick<FileSink, "has" | "put"> & { end(): Promise<void> } {
+  const members = new Set<string>();
+  return {
+    has: async (path) => members.has(path),
+    put: async (path, size, content) => {
+      if (members.has(path)) return;
+      await handle.appendFile(memberHeader(path, size));
+      for await (const piece of content) await handle.appendFile(piece);
+      await handle.appendFile(Buffer.alloc((blockSize - (size % blockSize)) % blockSize));
+      members.add(path);
+    },
+    end: () => handle.appendFile(Buffer.alloc(2 * blockSize)),
   };
 }
 

@@ -125,7 +125,7 @@ async function checkOne(
 }
 
 function locate(reference: Reference): Place {
-  if (reference.kind === "registry") return placeOf(reference, "");
+  if (!("path" in reference)) return placeOf(reference, "");
   return placeOf(reference, existsSync(reference.path) ? realpathSync(reference.path) : reference.path);
 }
 

@@ -22,5 +22,5 @@ export function findImages(all: readonly StoredImage[], text: string): readonly 
 /** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
 export function readReference(text: string): Reference {
   const reference = parseReference(text);
-  return reference.kind === "registry" ? reference : { ...reference, path: resolve(reference.path) };
+  return "path" in reference ? { ...reference, path: resolve(reference.path) } : reference;
 }

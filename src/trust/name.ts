@@ -1,3 +1,4 @@
+import type { VersionedName } from "../image/grammar.ts";
 import type { RegistryReference } from "../image/reference.ts";
 
 /** What an image is called in policies and signatures: the name written out, `docker.io/library/busybox`. */
@@ -28,7 +29,12 @@ export function parseName(text: string): ImageName | undefined {
 
 /** The name that a registry reference stands for. */
 export function nameOf({ host, repository, tag, digest }: RegistryReference): ImageName {
-  const name = expanded(`${host}/${repository}`);
+  return engineName({ repository: `${host}/${repository}`, ...(tag && { tag }), ...(digest && { digest }) });
+}
+
+/** The same for a name that may lack its host, as container engines keep images. */
+export function engineName({ repository, tag, digest }: VersionedName): ImageName {
+  const name = expanded(repository);
   return digest === undefined ? { name, tag: tag ?? "latest" } : { name, digest };
 }
 

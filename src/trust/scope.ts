@@ -1,5 +1,5 @@
 import type { Reference } from "../image/reference.ts";
-import { formatName, type ImageName, nameOf } from "./name.ts";
+import { engineName, formatName, type ImageName, nameOf } from "./name.ts";
 
 /** Where policy.json is asked about an image: a transport, and its scopes from the narrowest on. */
 export interface Place {
@@ -22,6 +22,11 @@ export function placeOf(reference: Reference, path: string): Place {
       return { transport: reference.kind, scopes: scopesOfPath(path) };
     case "docker-archive":
       return { transport: reference.kind, scopes: [] };
+    case "docker-daemon": {
+      if ("id" in reference) return { transport: reference.kind, scopes: [] };
+      const name = engineName(reference.name);
+      return { transport: reference.kind, name, scopes: scopesOfName(name) };
+    }
   }
 }
 

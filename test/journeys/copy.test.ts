@@ -100,7 +100,13 @@ it("a docker-archive has the same image, and is never written over", async () =>
   await copy(image.reference, `docker-archive:${file}:team/app:v1`);
   const config = await run("skopeo", "inspect", "--config", "--raw", `docker-archive:${file}:team/app:v1`);
   expect(config).toBe(await run("skopeo", "inspect", "--config", "--raw", image.reference));
-  await run("skopeo", "copy", "-q", `docker-archive:${file}:team/app:v1`, `dir:${fresh()}`);
+  // Here skopeo calls plain layers gzip.
+  const plain = `dir:${fresh()}`;
+  await run("skopeo", "copy", "-q", `docker-archive:${file}:team/app:v1`, plain);
+  const again = `docker-archive:${fresh()}.tar`;
+  await copy(plain, again);
+  expect(await run("skopeo", "inspect", "--config", "--raw", again)).toBe(config);
+  expect(await copy("--compress", "gzip", plain, `oci:${fresh()}:v1`)).toMatchObject({ copied: 3 });
   await copy(`docker-archive:${file}`, `oci:${fresh()}:v1`);
   const before = await readFile(file);
   expect(await refused(image.reference, `docker-archive:${file}`)).toEqual([4, "E_FILE_EXISTS"]);

@@ -175,6 +175,14 @@ describe("of the scopes of an image", () => {
   });
 
   it.each([
+    ["docker-daemon:busybox", ["docker.io/library/busybox:latest"], "docker-daemon docker.io/library/busybox:latest"],
+    ["docker-daemon:a.example.com:5/b", ["*.example.com"], "docker-daemon *.example.com"],
+    [`docker-daemon:${digest}`, ["docker.io", ""], "docker-daemon"],
+  ])("%s is looked up by its whole name", (reference, scopes, expected) => {
+    expect(chosen(reference, "docker-daemon", scopes)).toBe(expected);
+  });
+
+  it.each([
     ["oci:/images/etcd:v1", "oci", ["/images/etcd", "/images"], "/images/etcd", "oci /images/etcd"],
     ["oci:/images/etcd", "oci", ["/images"], "/images/etcd", "oci /images"],
     ["oci:/link", "oci", ["/link", "/real"], "/real/etcd", "oci /real"],
