@@ -22,6 +22,7 @@ import type { SourceOptions } from "./source/options.ts";
 import { readRegistries, writeChosenAlias } from "./source/registries-files.ts";
 import type { ImageSource } from "./source/source.ts";
 import type { Subject } from "./source/trust.ts";
+import type { TrustPlaces } from "./source/trust-files.ts";
 import { type StorePaths, storePaths } from "./store/store.ts";
 
 /** Everything a command may touch. */
@@ -50,6 +51,8 @@ export interface World {
   rememberAlias(name: string, repository: string): Promise<void>;
   /** What policy.json says of an image; throws E_POLICY when it is not let in. See judgeImage. */
   judge(subject: Subject): Promise<Verified>;
+  /** Where policy.json and registries.d are. */
+  readonly trustPlaces: TrustPlaces;
   /** How registries and files are dealt with. */
   sourceOptions(tlsVerify: boolean): SourceOptions;
   /** All of standard input, as text. */
@@ -110,6 +113,7 @@ export function openWorld(options: WorldOptions): World {
   const settings = readSettings(root.prefix, process.env);
   const chosen = root.path("/var/cache/containers/short-name-aliases.conf");
   const own = join(settings.home, ".config", "containers");
+  const trustPlaces = { prefix: root.prefix, home: settings.home };
   let systemd: Systemd | undefined;
   let read: Promise<Registries> | undefined;
   const registries = (): Promise<Registries> => {
@@ -140,8 +144,9 @@ export function openWorld(options: WorldOptions): World {
     source: (reference, tlsVerify) => openSource(reference, sourceOptions(tlsVerify)),
     judge: async (subject) => {
       const { judge } = await import("./source/trust.ts");
-      return judge(subject, { prefix: root.prefix, home: settings.home }, sourceOptions(subject.tlsVerify));
+      return judge(subject, trustPlaces, sourceOptions(subject.tlsVerify));
     },
+    trustPlaces,
     registries,
     rememberAlias: (name, repository) => writeChosenAlias(chosen, name, repository),
     sourceOptions,

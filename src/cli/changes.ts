@@ -1,9 +1,9 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
-import { type Act, collect, dryRun, platform, soak, tlsVerify } from "./command.ts";
+import { type Act, bundled, collect, dryRun, platform, soak, tlsVerify } from "./command.ts";
 
 /** The commands that change what is installed; as parts of `plan` they only say what they would do. */
 export function addChanges(parent: Command, act: Act, planned = false): void {
@@ -23,7 +23,7 @@ export function addPlan(program: Command, act: Act): void {
 
 function addInstall(parent: Command, act: Act, planned: boolean): Command {
   return parent
-    .command("install <image>")
+    .command("install [image]")
     .description("install an image as a systemd service; it is enabled, and started only with --start")
     .option("--system", "install for the whole host (what keelson always does)")
     .option("-n, --name <name>", "the container's name, also of its unit; default: from the image's name")
@@ -33,10 +33,11 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .option("--start", "start the service when it is installed", false)
     .option("--no-enable", "do not start the service at boot")
     .option("--keep-existing", "leave host files that exist alone instead of refusing", false)
+    .addOption(bundled())
     .addOption(platform())
     .addOption(tlsVerify())
     .action(
-      act(async (world, image: string, options: Omit<InstallRequest, "image">) => {
+      act(async (world, image: string | undefined, options: Omit<InstallRequest, "image">) => {
         const { install } = await import("../commands/install.ts");
         return install(world, { image, ...options, dryRun: planned || options.dryRun });
       }),
@@ -67,7 +68,8 @@ function addUpdate(parent: Command, act: Act, planned: boolean): Command {
     .option("--start", "start the service though it was not running", false)
     .option("--no-restart", "do not restart what runs; its next start has the new deployment")
     .addOption(soak())
-    .option("--offline", "take the image as the store has it", false)
+    .addOption(bundled())
+    .addOption(new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle"))
     .option("--allow-widen", "also when the new image may do more on this host than the old one", false)
     .addOption(tlsVerify())
     .action(

@@ -22,6 +22,11 @@ export function truth(name: string, description: string): Option {
 export const platform = (): Option =>
   new Option("--platform <os/arch>", "take the image for this platform instead of the host's");
 
+export const bundled = (): Option =>
+  new Option("--bundle <file>", "take the image from this bundle, and ask nobody else");
+
+export const insecurePolicy = (): Option => new Option("--insecure-policy", "do not ask policy.json").default(false);
+
 export const soak = (): Option =>
   new Option("--soak <time>", "how long the new deployment has to stay healthy: 500ms, 10s, 1m").default("10s");
 

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
+import type { BundleRequest } from "../commands/bundle.ts";
 import type { CopyRequest } from "../commands/copy.ts";
 import type { InspectRequest } from "../commands/inspect.ts";
 import type { LoginRequest, LogoutRequest } from "../commands/login.ts";
-import { type Act, platform, tlsVerify, truth } from "./command.ts";
+import { type Act, insecurePolicy, platform, tlsVerify, truth } from "./command.ts";
 
 interface Tls {
   readonly tlsVerify: boolean;
@@ -12,6 +13,7 @@ interface Tls {
 export function addRegistry(program: Command, act: Act): void {
   addInspect(program, act);
   addCopy(program, act);
+  addBundle(program, act);
   program
     .command("tags <repository>")
     .description("list the tags of a repository")
@@ -76,6 +78,24 @@ function addCopy(program: Command, act: Act): void {
       act(async (world, from: string, to: string, options: Omit<CopyRequest, "from" | "to">) => {
         const { copy } = await import("../commands/copy.ts");
         await copy(world, { from, to, ...options });
+      }),
+    );
+}
+
+function addBundle(program: Command, act: Act): void {
+  program
+    .command("bundle <image...>")
+    .description(
+      "write images, or those of containers, with their signatures into one file for a host without a network",
+    )
+    .requiredOption("-o, --output <file>", "the file, an OCI archive; it is replaced")
+    .addOption(insecurePolicy())
+    .addOption(platform())
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, images: readonly string[], options: Omit<BundleRequest, "images">) => {
+        const { bundle } = await import("../commands/bundle.ts");
+        await bundle(world, { images, ...options });
       }),
     );
 }

@@ -13,15 +13,22 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/find-images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
-import { nameImage } from "./name.ts";
+import { type NamedImage, nameImage, nameInBundle } from "./name.ts";
 import { announce, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, trustedImage } from "./pull.ts";
 
-export interface InstallRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
+interface WholeRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];
   readonly start: boolean;
   readonly name?: string | undefined;
   readonly dryRun: boolean;
+}
+
+export interface InstallRequest extends Omit<WholeRequest, "image" | "bundle"> {
+  /** May be left out where a bundle holds one image only. */
+  readonly image: string | undefined;
+  /** The path of an archive with the image; nobody else is asked. */
+  readonly bundle?: string | undefined;
 }
 
 interface Proposal {
@@ -34,8 +41,8 @@ interface Proposal {
  * An image labelled `atomic.run=once` is run instead, and gone afterwards. The exit status.
  */
 export async function install(world: World, given: InstallRequest): Promise<number> {
-  const { image, remember } = await nameImage(world, given);
-  const request = { ...given, image };
+  const { image, bundle, remember } = await named(world, given);
+  const request: WholeRequest = { ...given, image, bundle };
   const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
   parseSet(request.set);
   if (request.dryRun) return preview(world, request, name);
@@ -61,13 +68,20 @@ export async function install(world: World, given: InstallRequest): Promise<numb
   return statuses.done;
 }
 
+function named(world: World, { image, bundle, ...how }: InstallRequest): Promise<NamedImage> {
+  if (bundle !== undefined) return nameInBundle(world, bundle, image);
+  if (image !== undefined) return nameImage(world, { ...how, image });
+  throw new KeelsonError("E_USAGE", "install takes an image", { hint: "Name one, or give a bundle with --bundle." });
+}
+
 /** What a registry's tag named when it was pulled serves as it is; a file is read again, as it may be another by now. */
-async function imageInStore(world: World, request: InstallRequest): Promise<ImageAtHand | undefined> {
-  return readReference(request.image).kind === "registry" ? trustedImage(world, request) : undefined;
+async function imageInStore(world: World, request: WholeRequest): Promise<ImageAtHand | undefined> {
+  const remote = readReference(request.image).kind === "registry" && request.bundle === undefined;
+  return remote ? trustedImage(world, request) : undefined;
 }
 
 /** Prints the plan; exit status 10. What is fetched for it goes to a scratch directory and away again; the root is only read. */
-async function preview(world: World, request: InstallRequest, name: string): Promise<number> {
+async function preview(world: World, request: WholeRequest, name: string): Promise<number> {
   await checkFree(world, name);
   const stored = await imageInStore(world, request);
   const image = stored ?? (await fetchImage(world, request, { kept: false, scratch: world.scratch() }));
@@ -102,12 +116,7 @@ async function checkFree(world: World, name: string): Promise<void> {
   }
 }
 
-async function proposeSwitch(
-  world: World,
-  request: InstallRequest,
-  name: string,
-  image: ImageAtHand,
-): Promise<Proposal> {
+async function proposeSwitch(world: World, request: WholeRequest, name: string, image: ImageAtHand): Promise<Proposal> {
   const deployment = await propose(world, { ...request, set: parseSet(request.set), uuid: world.uuid() }, name, image);
   const plan = planSwitch(
     undefined,
@@ -155,7 +164,7 @@ function stageOnce(world: World, image: ImageAtHand, { deployment }: Proposal): 
 }
 
 /** Where no manager runs there is nothing to start; enabled, it starts with the host. */
-function starts(world: World, request: InstallRequest): boolean {
+function starts(world: World, request: WholeRequest): boolean {
   return request.start && world.systemd.running;
 }
 

@@ -1,7 +1,18 @@
-import { KeelsonError } from "../errors.ts";
+import { resolve } from "node:path";
+import { KeelsonError, printable } from "../errors.ts";
 import { hostPlatform, parsePlatform } from "../image/platform.ts";
-import { formatReference, parseName, type RegistryReference, type ShortName, unqualified } from "../image/reference.ts";
+import {
+  containerNameOf,
+  type FileReference,
+  formatReference,
+  parseName,
+  parseReference,
+  type RegistryReference,
+  type ShortName,
+  unqualified,
+} from "../image/reference.ts";
 import { candidatesOf } from "../image/registries.ts";
+import { readBundleNames } from "../source/bundle.ts";
 import type { World } from "../world.ts";
 
 /** An image as a person called it, and how it is to be had. */
@@ -9,11 +20,14 @@ export interface NameRequest {
   readonly image: string;
   readonly platform?: string | undefined;
   readonly tlsVerify: boolean;
+  /** The archive that has the image under its name, asked instead of the registry. */
+  readonly bundle?: FileReference | undefined;
 }
 
 /** What a person called an image, with its registry. */
 export interface NamedImage {
   readonly image: string;
+  readonly bundle?: FileReference | undefined;
   /** Keeps the answer to a short name that was ambiguous; to be called when the image is here. */
   remember(): Promise<void>;
 }
@@ -39,6 +53,59 @@ export async function nameImage(world: World, request: NameRequest): Promise<Nam
   }
   if ((registries.shortNameMode ?? "enforcing") === "enforcing") throw ambiguous(request.image, candidates);
   return settled(await firstOffered(world, request, candidates));
+}
+
+/**
+ * The image of a bundle that is called `image`, or whose name ends so; without it, the only one. One that came from a file is
+ * called by its place in the bundle. Throws E_REFERENCE, E_SOURCE.
+ */
+export async function nameInBundle(world: World, bundle: string, image: string | undefined): Promise<NamedImage> {
+  const path = resolve(bundle);
+  const names = await readBundleNames({ kind: "oci-archive", path }, world.sourceOptions(true));
+  const wanted = image?.replace(/^docker:\/\//, "");
+  const called = (name: string): boolean =>
+    wanted === undefined || [wanted, `${wanted}:latest`].some((text) => name === text || name.endsWith(`/${text}`));
+  const matching = names.filter((name) => name === wanted).concat(names.filter(called));
+  const [tag] = matching;
+  if (tag === undefined || (tag !== wanted && new Set(matching).size > 1)) {
+    const list = names.map((name) => `\n${printable(name)}`).join("");
+    const what = image === undefined ? "holds not one image" : `holds no one image called ${printable(image)}`;
+    throw new KeelsonError("E_REFERENCE", `${printable(path)} ${what}, but these:${list}`, {
+      hint: "Name one of them.",
+    });
+  }
+  const archive = { kind: "oci-archive", path, tag } as const;
+  if (qualified(tag) === undefined) return settled(formatReference(archive));
+  return { ...settled(tag), bundle: archive };
+}
+
+/**
+ * The image that a container goes over to, or its `current` one as a bundle has it; undefined for its own where that comes
+ * from. Throws E_REFERENCE, E_SOURCE.
+ */
+export async function nameNext(
+  world: World,
+  wanted: { readonly rebase?: string | undefined; readonly bundle?: string | undefined; readonly tlsVerify: boolean },
+  current: () => string,
+): Promise<NamedImage | undefined> {
+  const { rebase, bundle, tlsVerify } = wanted;
+  if (bundle === undefined) return rebase === undefined ? undefined : nameImage(world, { image: rebase, tlsVerify });
+  if (rebase !== undefined) return nameInBundle(world, bundle, rebase);
+  const reference = parseReference(current());
+  const tag = "path" in reference ? reference.tag : undefined;
+  const name = reference.kind === "registry" ? formatReference(reference) : (tag ?? containerNameOf(reference));
+  return nameInBundle(world, bundle, name);
+}
+
+/** The image in a registry that a name in an archive stands for; undefined for a name of another kind. */
+export function qualified(name: string): RegistryReference | undefined {
+  try {
+    const reference = parseName(name);
+    return reference.kind === "registry" && formatReference(reference) === name ? reference : undefined;
+  } catch (error) {
+    if (error instanceof KeelsonError) return undefined;
+    throw error;
+  }
 }
 
 function settled(image: string): NamedImage {

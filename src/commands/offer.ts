@@ -2,7 +2,7 @@ import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform } from "../image/platform.ts";
-import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import { type FileReference, formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
@@ -16,6 +16,8 @@ export interface Offer {
   readonly source: ImageSource;
   readonly offered: SourceImage;
   readonly tlsVerify: boolean;
+  /** What `source` reads, where it is a bundle that has the image under its name. */
+  readonly bundle?: FileReference | undefined;
 }
 
 /** Fetches the layers that the store lacks, several at once; one that fails stops the others. */

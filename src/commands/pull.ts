@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
+import { KeelsonError } from "../errors.ts";
 import { transact } from "../host/transaction.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
-import { formatReference, type Reference } from "../image/reference.ts";
+import { type FileReference, formatReference, type Reference } from "../image/reference.ts";
 import type { Verified } from "../image/verified.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { HostChange } from "../plan/change.ts";
@@ -90,10 +91,11 @@ export async function trustedImage(
 }
 
 /** What the policy says of an image that is offered; nothing of it but its documents has been read. */
-export async function judgeOffer(world: World, { reference, source, offered, tlsVerify }: Offer): Promise<Verified> {
-  const { digest } = offered;
+export async function judgeOffer(world: World, offer: Offer): Promise<Verified> {
+  const { reference, source, tlsVerify, bundle: archive } = offer;
+  const { digest } = offer.offered;
   const before = storedUnder(world, reference, digest)?.verified;
-  return world.judge({ reference, digest, tlsVerify, before, source });
+  return world.judge({ reference, digest, tlsVerify, before, source, archive });
 }
 
 /** The image of that reference and digest as the store lists it. */
@@ -112,15 +114,25 @@ export interface StageOptions {
 /** Asks what a reference names now: one request where the image is in the store. What it opens, stageImage or the caller closes. */
 export async function seekImage(world: World, request: PullRequest): Promise<Offer> {
   const reference = readReference(request.image);
-  const source = world.source(reference, request.tlsVerify);
+  const { bundle, tlsVerify } = request;
+  const source = world.source(bundle ?? reference, tlsVerify);
   const stored = (digest: Digest): Buffer | undefined => readStoredDocument(world.paths.images, digest);
   try {
     const offered = await source.resolve(platformOf(request.platform), stored);
-    return { reference, source, offered, tlsVerify: request.tlsVerify };
+    const wanted = reference.kind === "registry" ? reference.digest : undefined;
+    if (bundle !== undefined && wanted !== undefined && offered.digest !== wanted) throw misnamed(bundle, offered);
+    return { reference, source, offered, tlsVerify, bundle };
   } catch (error) {
     await source.close();
     throw error;
   }
+}
+
+/** A registry is asked by digest; in an archive the name of an image says nothing of its bytes. */
+function misnamed(bundle: FileReference, { digest }: SourceImage): KeelsonError {
+  return new KeelsonError("E_DIGEST", `${formatReference(bundle)} has the digest ${digest}`, {
+    hint: "Whoever wrote the archive gave it a wrong name; make the bundle again.",
+  });
 }
 
 /** Fetches and stages what a reference names now. */

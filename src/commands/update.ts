@@ -1,5 +1,5 @@
 import { parseSoak } from "../contract/health.ts";
-import { forcedVariables, parseSet } from "../contract/values.ts";
+import { changeSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
 import { readOverrides } from "../host/overrides.ts";
@@ -16,7 +16,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { recordVerified } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
-import { nameImage } from "./name.ts";
+import { type NamedImage, nameNext } from "./name.ts";
 import { announce, propose, readContent } from "./propose.ts";
 import { type ImageAtHand, judgeOffer, seekImage, stageImage, storedUnder, trustedImage } from "./pull.ts";
 
@@ -34,6 +34,8 @@ export interface UpdateRequest {
   readonly restart: boolean;
   /** How long the new deployment has to stay up: `10s`. */
   readonly soak: string;
+  /** The path of an archive to take the image from; nobody else is asked. */
+  readonly bundle?: string | undefined;
   /** Take the image as the store has it. */
   readonly offline: boolean;
   /** Also when the container may do more than before. */
@@ -41,6 +43,8 @@ export interface UpdateRequest {
   readonly dryRun: boolean;
   readonly tlsVerify: boolean;
 }
+
+type Settled = Omit<UpdateRequest, "bundle"> & Pick<NamedImage, "bundle">;
 
 interface Update {
   readonly from: Deployment;
@@ -93,9 +97,8 @@ function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
 }
 
 async function updateOne(world: World, given: UpdateRequest, name: string): Promise<Answered> {
-  const { rebase, tlsVerify } = given;
-  const named = rebase === undefined ? undefined : await nameImage(world, { image: rebase, tlsVerify });
-  const request = { ...given, rebase: named?.image };
+  const named = await nameNext(world, given, () => readCurrent(world.paths.deployments, name).image.reference);
+  const request = { ...given, rebase: named?.image, bundle: named?.bundle };
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
     const wanted = wantedOf(world, request, name);
@@ -120,7 +123,7 @@ async function updateOne(world: World, given: UpdateRequest, name: string): Prom
 }
 
 /** Exit status 10 when there is something to do. */
-async function preview(world: World, request: UpdateRequest, name: string): Promise<Answered> {
+async function preview(world: World, request: Settled, name: string): Promise<Answered> {
   const wanted = wantedOf(world, request, name);
   const image = await imageFor(world, request, wanted, world.scratch());
   if (image === undefined) return upToDate(name);
@@ -148,14 +151,9 @@ interface Wanted {
   readonly same: boolean;
 }
 
-function wantedOf(world: World, request: UpdateRequest, name: string): Wanted {
+function wantedOf(world: World, request: Settled, name: string): Wanted {
   const from = readCurrent(world.paths.deployments, name);
-  const set = new Map([...Object.entries(from.set), ...parseSet(request.set)]);
-  for (const name of request.unset) {
-    if (forcedVariables.includes(name))
-      throw new KeelsonError("E_SET", `${name} is set by keelson`, { hint: "Leave it out." });
-    set.delete(name);
-  }
+  const set = changeSet(from.set, request.set, request.unset);
   const overrides = parseOverrides(readOverrides(world.root, from.name)).map(({ line }) => line);
   const same =
     JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort()) &&
@@ -166,7 +164,7 @@ function wantedOf(world: World, request: UpdateRequest, name: string): Wanted {
 /** The image to go over to; undefined when there is nothing to do. */
 async function imageFor(
   world: World,
-  request: UpdateRequest,
+  request: Settled,
   { from, image, same }: Wanted,
   scratch?: string,
 ): Promise<ImageAtHand | undefined> {
@@ -182,7 +180,8 @@ async function imageFor(
     }
     return unchanged(stored.image.reference, stored.image.digest) ? undefined : stored;
   }
-  const offer = await seekImage(world, { image, platform, tlsVerify: request.tlsVerify });
+  const { bundle, tlsVerify } = request;
+  const offer = await seekImage(world, { image, platform, tlsVerify, bundle });
   if (!unchanged(formatReference(offer.reference), offer.offered.digest)) {
     return stageImage(world, offer, { kept: false, ...(scratch === undefined ? {} : { scratch }) });
   }
@@ -194,7 +193,7 @@ async function imageFor(
 
 async function planUpdate(
   world: World,
-  request: UpdateRequest,
+  request: Settled,
   { from: installed, set }: Wanted,
   image: ImageAtHand,
 ): Promise<Update> {

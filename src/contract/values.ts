@@ -85,6 +85,21 @@ export function parseSet(assignments: readonly string[]): ReadonlyMap<string, st
   return set;
 }
 
+/** `before` with what is set and without what is unset. Throws E_SET. */
+export function changeSet(
+  before: Readonly<Record<string, string>>,
+  set: readonly string[],
+  unset: readonly string[],
+): ReadonlyMap<string, string> {
+  const values = new Map([...Object.entries(before), ...parseSet(set)]);
+  for (const name of unset) {
+    if (forcedVariables.includes(name))
+      throw new KeelsonError("E_SET", `${name} is set by keelson`, { hint: "Leave it out." });
+    values.delete(name);
+  }
+  return values;
+}
+
 /**
  * The values that an image's templates are rendered with. A name's value comes from the first of: forced by keelson, --set,
  * built into keelson, the image's defaults, and for UUID a fresh one.

@@ -31,7 +31,7 @@ export function openDockerArchive(reference: FileReference, options: SourceOptio
  * The members of the tar file at `path`, read where they lie: nothing is extracted. A compressed archive is expanded once
  * into a nameless file in the cache directory. Throws E_SOURCE, E_LIMIT, E_NO_SPACE.
  */
-async function openArchive(path: string, options: SourceOptions): Promise<FileSet> {
+export async function openArchive(path: string, options: SourceOptions): Promise<FileSet> {
   let handle = await openFile(path);
   try {
     const compression = detectCompression(await readStart(handle));

@@ -1,10 +1,13 @@
-import { type Digest, hexOf } from "../image/digest.ts";
-import { type Descriptor, manifestLimit, parseAttachment } from "../image/manifest.ts";
+import type { WrittenManifest } from "../image/convert.ts";
+import { type Digest, digestOf, hexOf } from "../image/digest.ts";
+import { type Descriptor, manifestLimit, manifestTypes, parseAttachment } from "../image/manifest.ts";
 import { cosignType, type ImageSignature } from "../trust/signature.ts";
 import { withinLimit } from "./resolution.ts";
 
 /** OpenPGP signatures in a layout that keelson writes: a bundle has no lookaside. */
 const openPgpType = "application/vnd.keelson.signature.openpgp";
+
+const configType = "application/vnd.oci.image.config.v1+json";
 
 /** The tag under which cosign keeps the signatures of an image. */
 export function signatureTag(digest: Digest): string {
@@ -32,6 +35,35 @@ export async function signaturesIn(
     );
   }
   return found;
+}
+
+/** Signatures as they are attached to an image. */
+export interface Attached {
+  readonly manifest: WrittenManifest;
+  readonly blobs: readonly (Pick<Descriptor, "digest" | "size" | "mediaType"> & { readonly bytes: Uint8Array })[];
+}
+
+/**
+ * The manifest that holds signatures, as cosign writes it: each is a layer. Those in OpenPGP are layers of a type of their own.
+ * https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ */
+export function attachmentOf(signatures: readonly ImageSignature[]): Attached {
+  const layers = signatures.map((signature) => {
+    const sigstore = signature.kind === "sigstore";
+    const bytes = sigstore ? signature.payload : signature.bytes;
+    const described = { mediaType: sigstore ? cosignType : openPgpType, size: bytes.length, digest: digestOf(bytes) };
+    return { bytes, described, notes: sigstore ? { annotations: signature.annotations } : {} };
+  });
+  const rootfs = { type: "layers", diff_ids: layers.map(({ described }) => described.digest) };
+  const configBytes = Buffer.from(JSON.stringify({ architecture: "", os: "", config: {}, rootfs }));
+  const config = { mediaType: configType, size: configBytes.length, digest: digestOf(configBytes) };
+  const [mediaType] = manifestTypes;
+  const rows = layers.map(({ described, notes }) => ({ ...described, ...notes }));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: rows }));
+  return {
+    manifest: { bytes, digest: digestOf(bytes), size: bytes.length, mediaType },
+    blobs: [{ ...config, bytes: configBytes }, ...layers.map((layer) => ({ ...layer.described, bytes: layer.bytes }))],
+  };
 }
 
 /** Whether an entry of a layout's index can be an attachment at all. */

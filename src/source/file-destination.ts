@@ -7,9 +7,8 @@ import { isObject, type JsonObject, parseJsonObject } from "../image/json.ts";
 import { indexTypes, manifestLimit } from "../image/manifest.ts";
 import type { FileReference } from "../image/reference.ts";
 import type { BlobName, ImageDestination } from "./destination.ts";
+import { nameAnnotation } from "./layout.ts";
 import { type FileSink, openDirectorySink, openTarSink, pieceOf } from "./sink.ts";
-
-const nameAnnotation = "org.opencontainers.image.ref.name";
 
 /** An OCI image layout: the image is added to what is there, in place of the one of its name. */
 export async function openLayoutDestination(reference: FileReference): Promise<ImageDestination> {

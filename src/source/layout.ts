@@ -18,7 +18,8 @@ import { openFileSource } from "./file-source.ts";
 import { withinLimit } from "./resolution.ts";
 import type { ImageSource } from "./source.ts";
 
-const nameAnnotation = "org.opencontainers.image.ref.name";
+/** Under which an index names its images. */
+export const nameAnnotation = "org.opencontainers.image.ref.name";
 
 /**
  * One image of the OCI image layout in `files`, which are opened at first use.
@@ -44,6 +45,15 @@ export function openLayout(reference: FileReference, openFiles: () => Promise<Fi
     blobPath,
     manifestPath: blobPath,
   });
+}
+
+/** The names of the images in a layout, as its index has them; what has none is passed over. Throws E_SOURCE. */
+export async function listNames(files: FileSet, name: string): Promise<readonly string[]> {
+  const { manifests } = await readIndex(files, name);
+  return manifests
+    .map(({ annotations }) => annotations[nameAnnotation])
+    .filter((named) => named !== undefined)
+    .filter((named) => !isAttachmentTag(named));
 }
 
 async function readIndex(files: FileSet, name: string): Promise<Index> {

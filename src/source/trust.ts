@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { KeelsonError, printable } from "../errors.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
-import { formatReference, type Reference } from "../image/reference.ts";
+import { type FileReference, formatReference, type Reference } from "../image/reference.ts";
 import type { Verified } from "../image/verified.ts";
 import { type Requirement, requirementsFor } from "../trust/policy.ts";
 import { type Place, placeOf } from "../trust/scope.ts";
@@ -36,23 +36,30 @@ export interface Subject {
   readonly before?: Verified | undefined;
   /** Where the image comes from; without it, what the reference names is opened if a signature is wanted. */
   readonly source?: ImageSource;
+  /**
+   * The archive that `source` reads, where it is not what `reference` names: its signatures count, and as nothing but a
+   * signature vouches for a name in it, an image that needs none has to be let in as one of this archive, too.
+   */
+  readonly archive?: FileReference | undefined;
   /** Nobody is asked for signatures: what needs them is not let in. */
   readonly offline?: boolean;
 }
 
 /** judgeImage with the signatures that findSignatures finds. */
-export function judge(subject: Subject, places: TrustPlaces, options: SourceOptions): Promise<Verified> {
-  const { reference, digest, before } = subject;
+export async function judge(subject: Subject, places: TrustPlaces, options: SourceOptions): Promise<Verified> {
+  const { reference, digest, before, archive } = subject;
   const signatures = async (): Promise<readonly ImageSignature[]> => {
     if (subject.offline) throw unasked(subject);
     const source = subject.source ?? openSource(reference, options);
     try {
-      return await findSignatures(reference, digest, source, places, options);
+      return await findSignatures(archive ?? reference, digest, source, places, options);
     } finally {
       if (subject.source === undefined) await source.close();
     }
   };
-  return judgeImage({ reference, digest, before, signatures }, places);
+  const verified = await judgeImage({ reference, digest, before, signatures }, places);
+  if (archive === undefined || verified.kind !== "accepted") return verified;
+  return judgeImage({ reference: archive, digest, signatures }, places);
 }
 
 /**
@@ -80,13 +87,17 @@ export async function judgeImage(candidate: Candidate, places: TrustPlaces): Pro
   return { kind: "signed", by, under };
 }
 
-/** The signatures of an image where its transport keeps them: registries.d's lookaside, and what is attached to it. */
-async function findSignatures(
+/**
+ * The signatures of an image where its transport keeps them: registries.d's lookaside, and what is attached to it, if
+ * registries.d says so or `all` are wanted. Throws what reading them throws.
+ */
+export async function findSignatures(
   reference: Reference,
   digest: Digest,
   source: ImageSource,
   places: TrustPlaces,
   options: SourceOptions,
+  all = false,
 ): Promise<readonly ImageSignature[]> {
   if (reference.kind !== "registry") return (await source.signatures?.(digest)) ?? [];
   const { name, scopes } = locate(reference);
@@ -94,7 +105,7 @@ async function findSignatures(
   const { lookaside, attachments } = await readSignaturePlaces(places, scopes);
   const repository = name.name.slice(name.name.indexOf("/") + 1);
   const found = await readLookaside(lookaside, repository, digest, options);
-  return attachments ? [...found, ...((await source.signatures?.(digest)) ?? [])] : found;
+  return attachments || all ? [...found, ...((await source.signatures?.(digest)) ?? [])] : found;
 }
 
 type Signed = Extract<Requirement, { kind: "signedBy" | "sigstoreSigned" }>;
