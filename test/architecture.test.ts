@@ -26,9 +26,11 @@ const parts: Readonly<Record<string, Part>> = {
   plan: { imports: ["image", "layer", "contract"], builtIns: pureBuiltIns },
   trust: { imports: ["image"], builtIns: pureBuiltIns },
   yaml: { imports: [], builtIns: [] },
-  source: { imports: ["image", "trust", "toml", "yaml"] },
+  // What Node does not offer, of the C library and of the libraries that it is linked with.
+  native: { imports: [] },
+  source: { imports: ["image", "trust", "toml", "yaml", "native"] },
   // It reads /exports out of an image's tree, in the contract's terms.
-  store: { imports: ["image", "layer", "contract"] },
+  store: { imports: ["image", "layer", "contract", "native"] },
   ini: { imports: ["image"], builtIns: [] },
   toml: { imports: [], builtIns: [] },
   host: { imports: ["image", "layer", "plan", "store", "ini"] },
@@ -54,7 +56,7 @@ const packageHomes: Readonly<Record<string, string>> = {
   handlebars: "contract/handlebars",
   "dbus-next": "host/systemd-bus",
   tar: "source/tar-index",
-  koffi: "store/libc",
+  koffi: "native",
   diff: "plan/text-diff",
   yaml: "yaml",
   "@sigstore/core": "trust/certificate",

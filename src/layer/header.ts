@@ -44,7 +44,7 @@ export function parseHeader(block: Buffer): TarHeader {
 }
 
 export function isZeroBlock(block: Buffer): boolean {
-  for (let at = 0; at < blockSize; at += 8) if (block.readBigUInt64LE(at) !== 0n) return false;
+  for (let at = 0; at < blockSize; at++) if (block[at] !== 0) return false;
   return true;
 }
 
@@ -93,13 +93,19 @@ function textField(block: Buffer, offset: number, length: number): string {
 
 function checkSum(block: Buffer): void {
   const written = numberField(block, 148, 8, "checksum");
-  let unsigned = 8 * 0x20;
-  let signed = 8 * 0x20;
+  let sum = 0;
+  let high = 0;
   for (let at = 0; at < blockSize; at++) {
-    if (at >= 148 && at < 156) continue;
-    unsigned += block.readUInt8(at);
-    signed += block.readInt8(at);
+    const byte = block[at] ?? 0;
+    sum += byte;
+    high += byte >> 7;
+  }
+  // The field itself counts as spaces.
+  for (let at = 148; at < 156; at++) {
+    const byte = block[at] ?? 0;
+    sum += 0x20 - byte;
+    high -= byte >> 7;
   }
   // Some old writers summed signed bytes.
-  if (written !== unsigned && written !== signed) throw badTar("a header does not match its checksum");
+  if (written !== sum && written !== sum - 256 * high) throw badTar("a header does not match its checksum");
 }

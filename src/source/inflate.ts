@@ -2,12 +2,16 @@ import type { Transform } from "node:stream";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf } from "../errors.ts";
 import type { Compression } from "../image/manifest.ts";
+import { type Inflater, openInflater } from "../native/inflater.ts";
 
 // A thread of the pool inflates each piece: small pieces spend their time on the way there and back.
 const pieceSize = 512 * 1024;
 const outputSize = 1024 * 1024;
 // 128 MiB, which `zstd --long=27` writes; a larger window is how a small layer would fill the memory.
 const zstdWindowLog = 27;
+
+/** Where the next piece of a stream is written, once the last one is not needed any more. */
+export type TakeBuffer = () => Buffer | Promise<Buffer>;
 
 /** How bytes that begin with `start` are compressed, by their magic number; at least 4 bytes unless there are no more. */
 export function detectCompression(start: Uint8Array): Compression {
@@ -18,10 +22,53 @@ export function detectCompression(start: Uint8Array): Compression {
 }
 
 /**
- * What `compressed` expands to, in pieces of up to 1 MiB; several gzip members or zstd frames are one stream. Bytes behind
- * the end of the compressed data may be left unread. Throws what isCompressionError knows, and what `compressed` throws.
+ * What `compressed` expands to, in pieces of up to 1 MiB, or as large as the buffers `take` gives; several gzip members or
+ * zstd frames are one stream. Bytes behind the end of the compressed data may be left unread. Throws what
+ * isCompressionError knows, and what `compressed` throws.
  */
 export async function* inflate(
+  compressed: AsyncIterator<Uint8Array>,
+  compression: "gzip" | "zstd",
+  take: TakeBuffer = () => Buffer.allocUnsafeSlow(outputSize),
+): AsyncGenerator<Buffer> {
+  const inflater = openInflater(compression, zstdWindowLog);
+  if (inflater === undefined) return yield* inflateInPool(compressed, compression);
+  try {
+    yield* inflateHere(compressed, inflater, take);
+  } finally {
+    inflater.close();
+  }
+  if (!inflater.complete()) throw Object.assign(new Error("unexpected end of file"), { code: "Z_BUF_ERROR" });
+}
+
+/** Every piece but the last is as large as its buffer. */
+async function* inflateHere(
+  compressed: AsyncIterator<Uint8Array>,
+  inflater: Inflater,
+  take: TakeBuffer,
+): AsyncGenerator<Buffer> {
+  let output = await take();
+  let filled = 0;
+  for (let more = true; more; ) {
+    const { done, value } = await compressed.next();
+    more = !done;
+    let rest = done ? new Uint8Array(0) : value;
+    for (;;) {
+      const { read, written } = inflater.step(rest, output.subarray(filled));
+      rest = rest.subarray(read);
+      filled += written;
+      if (filled === output.length) {
+        yield output;
+        output = await take();
+        filled = 0;
+      } else if (rest.length === 0 || read + written === 0) break;
+    }
+  }
+  if (filled > 0) yield output.subarray(0, filled);
+}
+
+/** The same by Node's streams, in threads of its pool. */
+export async function* inflateInPool(
   compressed: AsyncIterator<Uint8Array>,
   compression: "gzip" | "zstd",
 ): AsyncGenerator<Buffer> {
@@ -30,7 +77,8 @@ export async function* inflate(
     compression === "gzip"
       ? createGunzip(options)
       : createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: zstdWindowLog } });
-  feed(compressed, stream).catch((error) => stream.destroy(error));
+  const pieces = gathered({ [Symbol.asyncIterator]: () => compressed });
+  feed(pieces, stream).catch((error) => stream.destroy(error));
   for await (const piece of stream) yield piece;
 }
 
@@ -39,15 +87,15 @@ export function isCompressionError(error: unknown): boolean {
   return /^(?:Z_|ZSTD_|ERR_ZLIB)/i.test(errnoOf(error) ?? "");
 }
 
-/** The same bytes in pieces of at least 512 KiB, the last one aside. */
-export async function* gathered(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/** The same bytes in pieces of at least `least` bytes, the last one aside. */
+export async function* gathered(pieces: AsyncIterable<Uint8Array>, least = pieceSize): AsyncGenerator<Buffer> {
   let waiting: Uint8Array[] = [];
   let size = 0;
   for await (const piece of pieces) {
-    waiting.push(piece);
     size += piece.length;
-    if (size < pieceSize) continue;
-    yield Buffer.concat(waiting);
+    if (size < least || waiting.length > 0) waiting.push(piece);
+    if (size < least) continue;
+    yield waiting.length > 0 ? Buffer.concat(waiting) : Buffer.from(piece.buffer, piece.byteOffset, piece.length);
     waiting = [];
     size = 0;
   }

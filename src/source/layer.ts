@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import { type Compression, type Descriptor, layerCompression } from "../image/manifest.ts";
-import { detectCompression, gathered, inflate, isCompressionError } from "./inflate.ts";
+import { detectCompression, gathered, inflate, isCompressionError, type TakeBuffer } from "./inflate.ts";
 import type { ImageSource } from "./source.ts";
 import { mismatch } from "./verify.ts";
 
@@ -10,19 +10,23 @@ interface Blob extends AsyncIterableIterator<Buffer> {
   return(): Promise<IteratorResult<Buffer>>;
 }
 
+/** The least that a first piece has, so that its magic number is in it. */
+const startSize = 4;
 /** A layer that expands to more is refused, in bytes. */
 const layerSizeLimit = 16 * 1024 ** 3;
 
 /**
  * The tar of `layer`, decompressed. Every byte is counted and hashed on its way: the stream ends only when the stored bytes
  * have the descriptor's size and digest and the tar has the digest `diffId`; what was read before that is not to be
- * believed. Throws E_DIGEST, E_LAYER, E_LIMIT (more than `limit` bytes) and what the source throws.
+ * believed. With `take` a piece may be written over as soon as the next one is asked for. Throws E_DIGEST, E_LAYER, E_LIMIT
+ * (more than `limit` bytes) and what the source throws.
  */
 export async function* openLayer(
   source: ImageSource,
   layer: Descriptor,
   diffId: Digest,
   limit: number = layerSizeLimit,
+  take?: TakeBuffer,
 ): AsyncGenerator<Buffer> {
   const declared = layerCompression(layer);
   // A digest that is the diff id says more than a type: skopeo writes plain layers of docker-archive to dir: as gzip.
@@ -33,7 +37,7 @@ export async function* openLayer(
   const hash = createHash("sha256");
   let size = 0;
   try {
-    for await (const piece of compression === "none" ? blob : inflate(blob, compression)) {
+    for await (const piece of compression === "none" ? blob : inflate(blob, compression, take)) {
       size += piece.length;
       if (size > limit) throw tooLarge(layer, limit);
       if (compression !== "none") hash.update(piece);
@@ -56,7 +60,7 @@ export async function* openLayer(
 async function* checkedBlob(source: ImageSource, layer: Descriptor, compression: Compression): AsyncGenerator<Buffer> {
   const hash = createHash("sha256");
   let size = 0;
-  for await (const piece of gathered(await source.openBlob(layer))) {
+  for await (const piece of gathered(await source.openBlob(layer), startSize)) {
     if (size === 0 && detectCompression(piece) !== compression) throw mislabelled(layer, piece);
     size += piece.length;
     if (size > layer.size)

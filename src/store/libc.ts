@@ -1,7 +1,6 @@
-import { createRequire } from "node:module";
 import { getSystemErrorMap, getSystemErrorName } from "node:util";
-import type koffi from "koffi";
 import type { Xattrs } from "../layer/entry.ts";
+import { type Ffi, ffi as loadFfi } from "../native/ffi.ts";
 import { nameFile } from "./name-file.ts";
 
 /** The system calls Node does not offer. Paths are bytes. Each throws an Error like those of node:fs. */
@@ -34,13 +33,13 @@ let loaded: Libc | undefined;
 
 /** The C library, loaded on first use: most commands that only read never need it. */
 export function libc(): Libc {
-  loaded ??= bind(createRequire(import.meta.url)("koffi") as typeof koffi);
+  loaded ??= bind(loadFfi());
   return loaded;
 }
 
 type Check = (result: number, syscall: string, path?: Buffer) => void;
 
-function bind(ffi: typeof koffi): Libc {
+function bind(ffi: Ffi): Libc {
   const library = ffi.load("libc.so.6");
   const flock = library.func("int flock(int fd, int operation)");
   const mknod = library.func("int mknod(const uint8_t *path, uint32_t mode, uint64_t device)");
@@ -78,7 +77,7 @@ function bind(ffi: typeof koffi): Libc {
 }
 
 function bindXattrs(
-  library: ReturnType<typeof koffi.load>,
+  library: ReturnType<Ffi["load"]>,
   check: Check,
 ): Pick<Libc, "setXattr" | "removeXattr" | "listXattrs"> {
   const lsetxattr = library.func(

@@ -1,0 +1,138 @@
+import { type Ffi, ffi } from "./ffi.ts";
+
+/** Decompresses piece by piece, in the thread that asks. */
+export interface Inflater {
+  /**
+   * Expands some of `input` into some of `output`. Compressed data that has ended, and what may be ignored behind it, counts as
+   * read. Throws an Error whose code begins with `Z_` or `ZSTD_` for damaged data.
+   */
+  step(input: Uint8Array, output: Uint8Array): Step;
+  /** Whether the compressed data may end here. */
+  complete(): boolean;
+  /** Frees what it holds; needed once, also after an error. */
+  close(): void;
+}
+
+/** Bytes read and written by one step. Either is 0 with nothing more to be had from this input or room in this output. */
+export interface Step {
+  readonly read: number;
+  readonly written: number;
+}
+
+type Library = ReturnType<Ffi["load"]>;
+type Open = () => Inflater;
+
+const gzipBits = 15 + 16;
+const streamSize = 112;
+const zlib = { ok: 0, streamEnd: 1, needDictionary: 2, bufferError: -5 };
+const zlibCodes: Readonly<Record<string, string>> = {
+  "2": "Z_NEED_DICT",
+  "-2": "Z_STREAM_ERROR",
+  "-3": "Z_DATA_ERROR",
+  "-4": "Z_MEM_ERROR",
+};
+/** ZSTD_d_windowLogMax */
+const windowLogMax = 100;
+/** ZSTD_error_prefix_unknown */
+const unknownPrefix = 10;
+
+let openers: { readonly gzip: Open; readonly zstd: (windowLog: number) => Inflater } | undefined;
+let absent = false;
+
+/**
+ * zlib and zstd as Node itself is linked with them, called without the thread pool between; undefined where this Node does
+ * not show them.
+ */
+export function openInflater(compression: "gzip" | "zstd", zstdWindowLog: number): Inflater | undefined {
+  if (absent) return undefined;
+  try {
+    const own = ffi().load(null);
+    openers ??= { gzip: bindZlib(own), zstd: bindZstd(own) };
+  } catch {
+    absent = true;
+    return undefined;
+  }
+  return compression === "gzip" ? openers.gzip() : openers.zstd(zstdWindowLog);
+}
+
+/** https://github.com/madler/zlib/blob/master/zlib.h, its z_stream on a machine of 64 bits. */
+function bindZlib(own: Library): Open {
+  const { address } = ffi();
+  const version = own.func("const char *zlibVersion()")() as string;
+  const initialise = own.func("int inflateInit2_(uint8_t *stream, int bits, const char *version, int size)");
+  const inflate = own.func("int inflate(uint8_t *stream, int flush)");
+  const reset = own.func("int inflateReset(uint8_t *stream)");
+  const end = own.func("int inflateEnd(uint8_t *stream)");
+  return () => {
+    const stream = Buffer.from(new SharedArrayBuffer(streamSize));
+    const started: number = initialise(stream, gzipBits, version, streamSize);
+    if (started !== zlib.ok) throw compressionError(zlibCodes[started] ?? `Z_${started}`, "zlib cannot start");
+    let ended = false;
+    let ignoring = false;
+
+    function step(input: Uint8Array, output: Uint8Array): Step {
+      // Zeros behind the last member are padding; anything else has to be another member.
+      if (ended && input.length > 0) ignoring ||= input[0] === 0;
+      if (ignoring) return { read: input.length, written: 0 };
+      if (ended && input.length > 0) reset(stream);
+      ended &&= input.length === 0;
+      if (ended) return { read: 0, written: 0 };
+      stream.writeBigUInt64LE(input.length === 0 ? 0n : address(input), 0);
+      stream.writeUInt32LE(input.length, 8);
+      stream.writeBigUInt64LE(address(output), 24);
+      stream.writeUInt32LE(output.length, 32);
+      const result: number = inflate(stream, 0);
+      if (result === zlib.streamEnd) ended = true;
+      else if (result !== zlib.ok && result !== zlib.bufferError) {
+        throw compressionError(zlibCodes[result] ?? `Z_${result}`, "it is not gzip data, or was changed");
+      }
+      return { read: input.length - stream.readUInt32LE(8), written: output.length - stream.readUInt32LE(32) };
+    }
+
+    return { step, complete: () => ended, close: () => void end(stream) };
+  };
+}
+
+/** https://facebook.github.io/zstd/zstd_manual.html */
+function bindZstd(own: Library): (windowLog: number) => Inflater {
+  const create = own.func("void *ZSTD_createDCtx()");
+  const free = own.func("size_t ZSTD_freeDCtx(void *context)");
+  const set = own.func("size_t ZSTD_DCtx_setParameter(void *context, int parameter, int value)");
+  const isError = own.func("unsigned int ZSTD_isError(size_t code)");
+  const errorCode = own.func("int ZSTD_getErrorCode(size_t code)");
+  const errorName = own.func("const char *ZSTD_getErrorName(size_t code)");
+  const decompress = own.func(
+    "size_t ZSTD_decompressStream_simpleArgs(void *context, uint8_t *to, size_t room, uint64_t *written, const uint8_t *from, size_t size, uint64_t *read)",
+  );
+  return (windowLog) => {
+    const context: unknown = create();
+    set(context, windowLogMax, windowLog);
+    const places = new BigUint64Array(new SharedArrayBuffer(16));
+    const [written, read] = [places.subarray(0, 1), places.subarray(1)];
+    // Before the first frame, and wherever one has ended.
+    let between = true;
+    let frames = 0;
+    let ignoring = false;
+
+    function step(input: Uint8Array, output: Uint8Array): Step {
+      if (ignoring || (between && input.length === 0)) return { read: input.length, written: 0 };
+      places.fill(0n);
+      const hint = decompress(context, output, output.length, written, input, input.length, read);
+      if (isError(hint) !== 0) {
+        // What begins like no frame is no part of the data, as Node has it.
+        ignoring = frames > 0 && errorCode(hint) === unknownPrefix;
+        if (ignoring) return { read: input.length, written: 0 };
+        throw compressionError("ZSTD_error", errorName(hint));
+      }
+      between = hint === 0;
+      if (between) frames++;
+      return { read: Number(places[1]), written: Number(places[0]) };
+    }
+
+    return { step, complete: () => between || ignoring, close: () => void free(context) };
+  };
+}
+
+function compressionError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
