@@ -58,6 +58,7 @@ const packageHomes: Readonly<Record<string, string>> = {
   tar: "source/tar-index",
   koffi: "native",
   diff: "plan/text-diff",
+  "@dagrejs/dagre": "plan/graph-svg",
   yaml: "yaml",
   "@sigstore/core": "trust/certificate",
 };

@@ -3,7 +3,7 @@ import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
-import { type Act, bundled, collect, dryRun, platform, soak, tlsVerify } from "./command.ts";
+import { type Act, bundled, collect, dryRun, force, platform, soak, tlsVerify } from "./command.ts";
 
 /** The commands that change what is installed; as parts of `plan` they only say what they would do. */
 export function addChanges(parent: Command, act: Act, planned = false): void {
@@ -32,6 +32,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .option("--rootfs <dir>", "use a root filesystem that is on the host instead of the image's own")
     .option("--start", "start the service when it is installed", false)
     .option("--no-enable", "do not start the service at boot")
+    .addOption(force())
     .option("--keep-existing", "leave host files that exist alone instead of refusing", false)
     .addOption(bundled())
     .addOption(platform())
@@ -48,6 +49,7 @@ function addUninstall(parent: Command, act: Act, planned: boolean): Command {
   return parent
     .command("uninstall <name>")
     .description("stop, disable and remove a container")
+    .addOption(force())
     .option("--purge", "remove its state too: the directories its tmpfiles lines declare", false)
     .action(
       act(async (world, name: string, options: Omit<UninstallRequest, "name">) => {
@@ -68,6 +70,7 @@ function addUpdate(parent: Command, act: Act, planned: boolean): Command {
     .option("--start", "start the service though it was not running", false)
     .option("--no-restart", "do not restart what runs; its next start has the new deployment")
     .addOption(soak())
+    .addOption(force())
     .addOption(bundled())
     .addOption(new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle"))
     .option("--allow-widen", "also when the new image may do more on this host than the old one", false)
@@ -84,6 +87,7 @@ function addRollback(parent: Command, act: Act, planned: boolean): Command {
   return parent
     .command("rollback <name>")
     .description("go back to an earlier deployment of a container")
+    .addOption(force())
     .option("--to <n>", "the generation to go to; default: the last good one before the current")
     .addOption(soak())
     .action(

@@ -33,6 +33,12 @@ export const soak = (): Option =>
 export const dryRun = (): Option =>
   new Option("--dry-run", "print what would be changed, and change nothing; exit status 10 when there is something");
 
+export const force = (): Option =>
+  new Option(
+    "--force",
+    "though services would not find what they require, or could not be brought into an order",
+  ).default(false);
+
 /** Gathers an option that may be repeated. */
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];

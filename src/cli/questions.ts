@@ -1,4 +1,5 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { GraphRequest } from "../commands/graph.ts";
 import { type Act, tlsVerify } from "./command.ts";
 
 /** The commands that say what is there, and keep it in order. */
@@ -31,6 +32,7 @@ export function addQuestions(program: Command, act: Act): void {
         return status(world);
       }),
     );
+  addGraph(program, act);
   addVerify(program, act);
   program
     .command("recover")
@@ -39,6 +41,20 @@ export function addQuestions(program: Command, act: Act): void {
       act(async (world) => {
         const { recover } = await import("../commands/recover.ts");
         await recover(world);
+      }),
+    );
+}
+
+function addGraph(program: Command, act: Act): void {
+  const formats = ["text", "dot", "mermaid", "svg"];
+  program
+    .command("graph [names...]")
+    .description("show what starts after what, and what pulls what in, with the states of the units")
+    .addOption(new Option("--format <format>", "text, dot, mermaid or svg").choices(formats).default("text"))
+    .action(
+      act(async (world, names: readonly string[], options: Pick<GraphRequest, "format">) => {
+        const { graph } = await import("../commands/graph.ts");
+        await graph(world, { names, ...options });
       }),
     );
 }

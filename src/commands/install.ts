@@ -9,6 +9,7 @@ import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
+import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/find-images.ts";
 import { openRepository } from "../store/repository.ts";
@@ -21,6 +22,8 @@ interface WholeRequest extends Omit<ProposalRequest, "set" | "uuid">, PullReques
   readonly set: readonly string[];
   readonly start: boolean;
   readonly name?: string | undefined;
+  /** Though services would not find what they require, or have no order. */
+  readonly force: boolean;
   readonly dryRun: boolean;
 }
 
@@ -107,7 +110,7 @@ async function checkFree(world: World, name: string): Promise<void> {
       hint: `Choose another --name, or remove it with keelson uninstall ${name}.`,
     });
   }
-  const origin = await findUnit(world.rootPath, `${name}.service`);
+  const origin = findUnit(world.rootPath, `${name}.service`);
   if (origin?.kind === "drop-in") world.output.message(`${origin.path} exists and will add to ${name}.service`);
   else if (origin !== undefined) {
     throw new KeelsonError("E_NAME_TAKEN", `${name}.service already exists: ${origin.path} is not keelson's`, {
@@ -118,11 +121,13 @@ async function checkFree(world: World, name: string): Promise<void> {
 
 async function proposeSwitch(world: World, request: WholeRequest, name: string, image: ImageAtHand): Promise<Proposal> {
   const deployment = await propose(world, { ...request, set: parseSet(request.set), uuid: world.uuid() }, name, image);
+  const facts = hostFacts(world);
+  if (!request.force) refuseDisorder(name, deployment, facts);
   const plan = planSwitch(
     undefined,
     deployment,
     { running: false, start: starts(world, request), purge: false },
-    hostFacts(world),
+    facts,
   );
   return { deployment, plan };
 }

@@ -12,7 +12,7 @@ import { healEntry, objectsOfEntry } from "../store/heal.ts";
 import { openRepository } from "../store/repository.ts";
 import { compareContent, openObjectNames, type TreeFinding } from "../store/verify.ts";
 import { isWhole } from "../store/verify-store.ts";
-import { asSweeper, transactionHost, type World } from "../world.ts";
+import { asSweeper, hostFacts, transactionHost, type World } from "../world.ts";
 import { healLists, healRefs } from "./repair/lists.ts";
 import { healObjects } from "./repair/objects.ts";
 import { attempt, reasonOf, sourceOf, type Work } from "./repair/work.ts";
@@ -91,7 +91,13 @@ function begin(world: World, { tlsVerify }: RepairRequest): Work {
   const nameObject = openObjectNames();
   const { paths } = world;
   const places = (): CheckPlaces => {
-    return { ...transactionHost(world), paths, trees: openTrees(paths), compare: compareContent(nameObject) };
+    return {
+      ...transactionHost(world),
+      paths,
+      facts: hostFacts(world),
+      trees: openTrees(paths),
+      compare: compareContent(nameObject),
+    };
   };
   return { world, tlsVerify, nameObject, places, sources: new Map(), reasons: new Map(), replaced: new Set() };
 }

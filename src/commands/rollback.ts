@@ -8,6 +8,7 @@ import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
+import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { readContent } from "./propose.ts";
@@ -17,6 +18,8 @@ export interface RollbackRequest {
   /** The generation to go to; undefined: the last good one before the current. */
   readonly to?: string | undefined;
   readonly soak: string;
+  /** Though services would not find what they require, or have no order. */
+  readonly force: boolean;
   readonly dryRun: boolean;
 }
 
@@ -53,12 +56,10 @@ async function planRollback(
   const to = from.service === undefined ? recorded : withEnabled(recorded, from.service.enabled);
   const running = await readRunning(from, world.systemd);
   const dependents = await readDependents(from, world.systemd);
-  const plan = planSwitch(
-    from,
-    to,
-    { running, start: false, dependents, soak: parseSoak(request.soak), purge: false },
-    hostFacts(world),
-  );
+  const facts = hostFacts(world);
+  if (!request.force) refuseDisorder(to.name, to, facts);
+  const soak = parseSoak(request.soak);
+  const plan = planSwitch(from, to, { running, start: false, dependents, soak, purge: false }, facts);
   return { from, to, plan };
 }
 

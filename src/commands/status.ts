@@ -8,7 +8,7 @@ import { dropIns } from "../host/unit-origin.ts";
 import type { UnitState } from "../host/unit-state.ts";
 import { formatTable } from "../output.ts";
 import { sameMetadata } from "../store/verify.ts";
-import { transactionHost, type World } from "../world.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
 
 interface Row {
   readonly name: string;
@@ -34,7 +34,13 @@ export async function status(world: World): Promise<number> {
   const { paths, output } = world;
   const containers = readContainers(paths.deployments);
   const states = await readStates(containers, world.systemd);
-  const places = { ...transactionHost(world), paths, trees: openTrees(paths), compare: sameMetadata };
+  const places = {
+    ...transactionHost(world),
+    paths,
+    facts: hostFacts(world),
+    trees: openTrees(paths),
+    compare: sameMetadata,
+  };
   const rows = containers.map((container) => describe(container, states, places, world.rootPath));
   const journal = readJournal(places);
   const clean = journal === undefined && rows.every(isWell);

@@ -6,6 +6,7 @@ import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describePlan } from "../plan/describe.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
+import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { readContent } from "./propose.ts";
@@ -14,6 +15,8 @@ export interface UninstallRequest {
   readonly name: string;
   /** Remove the state that the image's tmpfiles lines declare, too. */
   readonly purge: boolean;
+  /** Though others require it. */
+  readonly force: boolean;
   readonly dryRun: boolean;
 }
 
@@ -43,5 +46,7 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
 
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
   const running = await readRunning(deployment, world.systemd);
-  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, hostFacts(world));
+  const facts = hostFacts(world);
+  if (!request.force) refuseDisorder(deployment.name, undefined, facts);
+  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, facts);
 }

@@ -12,6 +12,7 @@ import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { parseOverrides } from "../plan/overrides.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { refuseWidening } from "../plan/privileges.ts";
+import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { recordVerified } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
@@ -40,6 +41,8 @@ export interface UpdateRequest {
   readonly offline: boolean;
   /** Also when the container may do more than before. */
   readonly allowWiden: boolean;
+  /** Though services would not find what they require, or have no order. */
+  readonly force: boolean;
   readonly dryRun: boolean;
   readonly tlsVerify: boolean;
 }
@@ -209,12 +212,10 @@ async function planUpdate(
   announce(world, to);
   const running = request.restart && (await readRunning(from, world.systemd));
   const dependents = await readDependents(from, world.systemd);
-  const plan = planSwitch(
-    from,
-    to,
-    { running, start: request.start, dependents, soak: parseSoak(request.soak), purge: false },
-    hostFacts(world),
-  );
+  const facts = hostFacts(world);
+  if (!request.force) refuseDisorder(to.name, to, facts);
+  const soak = parseSoak(request.soak);
+  const plan = planSwitch(from, to, { running, start: request.start, dependents, soak, purge: false }, facts);
   return { from, to, plan };
 }
 

@@ -5,7 +5,7 @@ import { describeDrift, driftLine } from "../host/drift.ts";
 import { dropInsOf } from "../host/unit-origin.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { compareContent, openObjectNames } from "../store/verify.ts";
-import { transactionHost, type World } from "../world.ts";
+import { hostFacts, transactionHost, type World } from "../world.ts";
 
 /**
  * Reads again every byte of a container, or of all and the whole store, and names what is not as it was written, and the
@@ -15,7 +15,13 @@ export async function verify(world: World, name: string | undefined): Promise<nu
   const { paths, rootPath } = world;
   const deployments = name === undefined ? installed(world) : [readCurrent(paths.deployments, name)];
   const nameObject = openObjectNames();
-  const places = { ...transactionHost(world), paths, trees: openTrees(paths), compare: compareContent(nameObject) };
+  const places = {
+    ...transactionHost(world),
+    paths,
+    facts: hostFacts(world),
+    trees: openTrees(paths),
+    compare: compareContent(nameObject),
+  };
   const drifts = name === undefined ? checkAll(places, nameObject) : checkContainer(name, places);
   const rows = drifts.map(describeDrift);
   const additions = dropInsOf(rootPath, deployments);

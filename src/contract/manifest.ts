@@ -2,6 +2,7 @@ import { printable } from "../errors.ts";
 import type { HealthCheck } from "../image/health.ts";
 import { isObject, type Json, type JsonObject } from "../image/json.ts";
 import { parseHealth } from "./health.ts";
+import { parseRelations, type Relations } from "./relations.ts";
 
 /** The keys of /exports/manifest.json; those the image leaves out have their defaults. */
 export interface ContractManifest {
@@ -16,6 +17,8 @@ export interface ContractManifest {
   readonly useLinks: boolean;
   /** How to tell that the container is well. */
   readonly health?: HealthCheck;
+  /** Its place among the services of a host. */
+  readonly relations?: Relations;
 }
 
 /** Nesting that a default value may have. */
@@ -41,6 +44,7 @@ export function parseContractManifest(text: string | undefined, problems: string
     problem("version is not a string");
   }
   const health = parseHealth(document.health, problem);
+  const relations = parseRelations(document, problem);
   return {
     ...(typeof version === "string" || typeof version === "number" ? { version: String(version) } : {}),
     defaultValues: defaultValues(document.defaultValues, problem),
@@ -49,6 +53,7 @@ export function parseContractManifest(text: string | undefined, problems: string
     noContainerService: boolean("noContainerService", false),
     useLinks: boolean("useLinks", true),
     ...(health === undefined ? {} : { health }),
+    ...(relations === undefined ? {} : { relations }),
   };
 }
 

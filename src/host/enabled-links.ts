@@ -19,7 +19,7 @@ export async function installedTogether(root: string, unit: string): Promise<rea
   const found = new Map<string, UnitText>();
   const wanted = [unit];
   for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-    const origin = found.has(next) ? undefined : await findUnit(root, next);
+    const origin = found.has(next) ? undefined : findUnit(root, next);
     if (origin?.kind !== "unit") continue;
     const text = readFileSync(join(root, origin.path), "utf8");
     found.set(next, { unit: next, path: origin.path, text });

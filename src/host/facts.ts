@@ -3,6 +3,7 @@ import type { HostFacts } from "../plan/facts.ts";
 import { readContainers } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
 import type { HostRoot } from "./root.ts";
+import { dropIns, readUnit } from "./unit-origin.ts";
 
 /** What planning asks about the host, looked up when it is asked. `deployments` is a path for system calls. */
 export function openFacts(root: HostRoot, state: string, deployments: string, keelson: string): HostFacts {
@@ -26,6 +27,13 @@ export function openFacts(root: HostRoot, state: string, deployments: string, ke
     ...readKernel(root),
     at: root.at,
     textAt: (path) => (root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined),
+    installed: containers.flatMap((container) => (container.kind === "installed" ? [container.deployment] : [])),
+    unitText: (unit) => readUnit(root.path("/"), unit),
+    additionsTo: (unit) =>
+      dropIns(root.path("/"), unit)
+        .toReversed()
+        .map((path) => readFileSync(root.bytes(path), "latin1"))
+        .join("\n"),
     alone: (name) => containers.every((container) => container.name === name),
     resolve: root.resolve,
     madeBefore: (path) => made.has(path),

@@ -121,7 +121,7 @@ function removeIfEmpty(directory: string): void {
 }
 
 async function readState(root: string, unit: string): Promise<UnitState> {
-  const origin = await findUnit(root, unit);
+  const origin = findUnit(root, unit);
   if (origin?.kind === "masked") return { ...absentUnit, loadState: "masked", unitFileState: "masked" };
   const [file] = origin?.kind === "unit" ? await installedTogether(root, unit) : [];
   if (file === undefined) return absentUnit;

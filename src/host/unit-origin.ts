@@ -1,7 +1,8 @@
 import { lstatSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { relationFile } from "../plan/relation-files.ts";
 import { entriesIn } from "../store/directory.ts";
 
 /** Where a unit name is taken. `path` is the host's own, without the root. */
@@ -39,7 +40,7 @@ const unitPath = [
  * Whether and where `unit` (`sshd.service`) exists below `root`, whoever owns it: keelson's own units are found as well.
  * What stands earlier in systemd's unit path comes first; an alias only where no file has the name, a drop-in last.
  */
-export async function findUnit(root: string, unit: string): Promise<UnitOrigin | undefined> {
+export function findUnit(root: string, unit: string): UnitOrigin | undefined {
   const directories = unitDirectories(root);
   for (const directory of directories) {
     const origin = unitFile(root, directory, unit);
@@ -57,11 +58,23 @@ export async function findUnit(root: string, unit: string): Promise<UnitOrigin |
   return additions === undefined ? undefined : { kind: "drop-in", path: `/${additions}` };
 }
 
-/** The additions to `unit` below `root`, whoever wrote them, as the host names them; what overrides others comes first. */
+/** The text of the unit file behind `unit`; undefined when there is none, or it is masked. An init script has none to tell. */
+export function readUnit(root: string, unit: string): string | undefined {
+  const origin = findUnit(root, unit);
+  if (origin === undefined || origin.kind === "masked" || origin.kind === "drop-in") return undefined;
+  if (origin.kind === "init-script") return "";
+  const path = join(root, resolve(dirname(origin.path), origin.target ?? origin.path));
+  return entryAt(path)?.isFile() ? readFileSync(path, "latin1") : undefined;
+}
+
+/**
+ * The additions to `unit` below `root` but for keelson's own, whoever wrote them, as the host names them; what overrides
+ * others comes first.
+ */
 export function dropIns(root: string, unit: string): readonly string[] {
   return unitDirectories(root).flatMap((directory) =>
     entriesIn(join(root, directory, `${unit}.d`))
-      .filter(({ name }) => name.endsWith(".conf"))
+      .filter(({ name }) => name.endsWith(".conf") && name !== relationFile)
       .map(({ name }) => `/${directory}/${unit}.d/${name}`),
   );
 }

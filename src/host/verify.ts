@@ -3,6 +3,8 @@ import { isObject } from "../image/json.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { deployedFiles, type ExpectedFile, installedFiles } from "../plan/expected.ts";
+import type { HostFacts } from "../plan/facts.ts";
+import { installedRelations } from "../plan/relation-files.ts";
 import { type Compare, type Finding, type TreeFinding, verifyTree } from "../store/verify.ts";
 import type { HostRoot } from "./root.ts";
 
@@ -15,6 +17,7 @@ export interface FileFinding extends Finding {
 export interface DeploymentPlaces {
   readonly root: HostRoot;
   readonly deployments: string;
+  readonly facts: HostFacts;
 }
 
 /** What of a deployment's tree is not as the image has it. Nothing of one on a root filesystem that is the host's own. */
@@ -33,10 +36,11 @@ export function verifyRootfs(
 export function verifyFiles(
   deployment: Deployment,
   current: boolean,
-  { root, deployments }: DeploymentPlaces,
+  { root, deployments, facts }: DeploymentPlaces,
 ): readonly FileFinding[] {
   const directory = `${deployments}/${deployment.name}/${deployment.generation}`;
-  const files = [...deployedFiles(deployment, directory), ...(current ? installedFiles(deployment) : [])];
+  const onHost = current ? [...installedFiles(deployment), ...installedRelations(deployment, facts)] : [];
+  const files = [...deployedFiles(deployment, directory), ...onHost];
   return files.flatMap((expected) => {
     const problem = problemOf(expected, root);
     return problem === undefined ? [] : [{ path: expected.path, problem, expected }];

@@ -1,3 +1,4 @@
+import type { Relations } from "../contract/relations.ts";
 import type { Digest } from "../image/digest.ts";
 import type { HealthCheck } from "../image/health.ts";
 import type { Json } from "../image/json.ts";
@@ -57,6 +58,8 @@ export interface DeployedService {
   readonly text: string;
   readonly enabled: boolean;
   readonly health?: HealthCheck;
+  /** What the image says of its place among the services of the host. */
+  readonly relations?: Relations;
   /** What `systemctl enable` makes. */
   readonly links: readonly DeployedLink[];
 }

@@ -1,3 +1,5 @@
+import type { Deployment } from "./deployment.ts";
+
 /** What stands at one path of the host. */
 export type PathFact =
   | { readonly kind: "missing" }
@@ -21,6 +23,12 @@ export interface HostFacts {
   readonly at: (path: string) => PathFact;
   /** The text of a regular file, undefined when there is none. */
   readonly textAt: (path: string) => string | undefined;
+  /** The current deployments of all containers whose records can be read, by name. */
+  readonly installed: readonly Deployment[];
+  /** The text of a unit file, wherever it is; undefined when there is none. */
+  readonly unitText: (unit: string) => string | undefined;
+  /** The text of all that is added to a unit in directories, but for what keelson adds; empty when that is nothing. */
+  readonly additionsTo: (unit: string) => string;
   /** Whether no container but `name` is installed. */
   readonly alone: (name: string) => boolean;
   /** `path` with the symlinks of its parents resolved, as they are on the host now. */

@@ -137,6 +137,7 @@ function planService(
   const links = installLinks(unit, planned.text);
   if (request.enabled) refuseTakenLinks(links, facts);
   const health = request.contract.manifest.health ?? request.imageConfig.healthcheck;
+  const { relations } = request.contract.manifest;
   return {
     deployed: {
       unit,
@@ -144,6 +145,7 @@ function planService(
       text: planned.text,
       enabled: request.enabled,
       ...(health === undefined ? {} : { health }),
+      ...(relations === undefined ? {} : { relations }),
       links,
     },
     directives: planned.directives,

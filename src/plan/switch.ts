@@ -3,6 +3,7 @@ import type { DeployedService, Deployment, HostFile, MadeDirectory } from "./dep
 import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
 import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
+import { planRelations } from "./relation-files.ts";
 import { clearsAnything } from "./tmpfiles.ts";
 import { alsoInstalled } from "./unit-links.ts";
 
@@ -58,7 +59,7 @@ export function planSwitch(
     ...(from === undefined ? {} : { from: from.generation }),
     to: to.generation,
   });
-  const units = files.text(from?.service, to.service);
+  const units = [...files.text(from?.service, to.service), ...planRelations(to.name, to, facts)];
   changes.push(...units, ...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories)));
   if (units.length > 0) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
@@ -94,7 +95,9 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
   if (from.service !== undefined) {
     if (request.running) changes.push({ kind: "stop", unit });
     if (from.service.enabled) changes.push({ kind: "disable", unit, links: from.service.links });
-    changes.push(...files.text(from.service, undefined), { kind: "reload" });
+    changes.push(...files.text(from.service, undefined), ...planRelations(from.name, undefined, facts), {
+      kind: "reload",
+    });
   }
   if (from.tmpfiles !== undefined) {
     changes.push({ kind: "tmpfiles-remove", path: from.tmpfiles.path, made: [] });

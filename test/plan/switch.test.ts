@@ -70,6 +70,9 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
     // The recovery unit has tests of its own.
     at: (path) => there[path] ?? (path.endsWith(`/${recoveryUnit}`) ? file("somebody's") : { kind: "missing" }),
     textAt: () => undefined,
+    installed: [],
+    unitText: () => undefined,
+    additionsTo: () => "",
     alone: () => true,
     resolve: (path) => path,
     declaredElsewhere: (path) => elsewhere.includes(path),
