@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -6,7 +6,7 @@ import { type Host, hostAt, makeHost } from "./journey.ts";
 import { run } from "./run.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { type Point, tracePoints } from "./strace.ts";
-import type { Images, Verb } from "./verbs.ts";
+import { type Images, inOrder, type Verb } from "./verbs.ts";
 
 /** A verb, the state it is to change, and what it comes to when nothing disturbs it. */
 export interface OldState {
@@ -79,6 +79,8 @@ async function prepare(scratch: string): Promise<Host> {
   // Looked at often, and large.
   await rm(host.path("usr/sbin/runc"));
   await symlink("/usr/sbin/runc", host.path("usr/sbin/runc"));
+  await mkdir(host.path("etc/keelson"));
+  await writeFile(host.path("etc/keelson/keelson.conf"), inOrder);
   return host;
 }
 

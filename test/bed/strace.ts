@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { lstat, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { environment, type Ran, runToEnd } from "./journey.ts";
 import { builtProgram } from "./program.ts";
@@ -8,8 +8,9 @@ export interface Point {
   readonly call: string;
   /** What strace counts the call by: a path below the root, of several the first. */
   readonly path: string;
-  /** The how manieth of its calls on that path it is. */
+  /** The how manieth of its thread's calls on that path it is, and of all its calls. */
   readonly when: number;
+  readonly whenOfAll: number;
   /** The call with all its paths, for people and to know it again. */
   readonly text: string;
 }
@@ -44,14 +45,17 @@ export async function tracePoints(
 ): Promise<Ran & { readonly points: readonly Point[] }> {
   const { lines, ...ran } = await trace(root, args, log, ["-e", `trace=${calls.join(",")}`]);
   const seen = new Map<string, number>();
+  const all = new Map<string, number>();
   const points = lines.flatMap((line): readonly Point[] => {
     // Of rename strace looks at the first path alone.
     const matched = line.call === "rename" ? line.paths.slice(0, 1) : line.paths;
-    for (const path of new Set(matched)) count(seen, `${line.thread} ${line.call} ${path}`);
+    const ofCall = `${line.thread} ${line.call}`;
+    count(all, ofCall);
+    for (const path of new Set(matched)) count(seen, `${ofCall} ${path}`);
     const [path] = matched;
     if (path === undefined || line.ended !== "done" || !changes(line)) return [];
-    const when = seen.get(`${line.thread} ${line.call} ${path}`) ?? 0;
-    return [{ call: line.call, path, when, text: line.text }];
+    const [when = 0, whenOfAll = 0] = [seen.get(`${ofCall} ${path}`), all.get(ofCall)];
+    return [{ call: line.call, path, when, whenOfAll, text: line.text }];
   });
   return { ...ran, points };
 }
@@ -64,8 +68,11 @@ export async function runInto(
   point: Point,
   effect: Effect,
 ): Promise<Ran> {
-  const { call, path, when, text } = point;
-  const options = ["-P", join(root, path), "-e", `trace=${call}`, "-e", `inject=${call}:${effect}:when=${when}`];
+  const { call, path, text } = point;
+  // Asked for a symlink, strace counts the calls on what it leads to as well.
+  const linked = (await lstat(join(root, path)).catch(() => undefined))?.isSymbolicLink() === true;
+  const [only, when] = linked ? [[], point.whenOfAll] : [["-P", join(root, path)], point.when];
+  const options = [...only, "-e", `trace=${call}`, "-e", `inject=${call}:${effect}:when=${when}`];
   const { lines, ...ran } = await trace(root, args, log, options);
   const met = lines.find((line) => line.ended === (effect === "signal=KILL" ? "cut" : "injected"));
   const ofThread = lines.filter(({ thread }) => thread === met?.thread);

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { contractManifest, etcdLike, serviceTemplate } from "./etcd-like.ts";
 import type { ImageShelf } from "./image-shelf.ts";
@@ -34,6 +34,9 @@ export async function buildImages(shelf: ImageShelf): Promise<Images> {
   ]);
   return { base, first, second };
 }
+
+/** One layer after the other, so that every run makes the same calls. */
+export const inOrder = "connections = 1\n";
 
 /** Every verb that is swept. */
 export const verbs: readonly Verb[] = [
@@ -95,7 +98,7 @@ export const verbs: readonly Verb[] = [
     async prepare(host, images, scratch) {
       await makeMoreGenerations(host, images, scratch);
       await loseName(host, images, scratch);
-      await writeFile(host.path("etc/keelson/keelson.conf"), "keep = 1\n");
+      await writeFile(host.path("etc/keelson/keelson.conf"), `${inOrder}keep = 1\n`);
       return ["prune"];
     },
     again: 0,
@@ -108,8 +111,7 @@ export const verbs: readonly Verb[] = [
  * the next update goes over to it and sweeps the first generation.
  */
 async function makeGenerations(host: Host, { base, first, second }: Images, scratch: string): Promise<void> {
-  await mkdir(host.path("etc/keelson"));
-  await writeFile(host.path("etc/keelson/keelson.conf"), "keep = 2\n");
+  await writeFile(host.path("etc/keelson/keelson.conf"), `${inOrder}keep = 2\n`);
   const image = await copyImage(first, scratch);
   await host.answer("install", "--name", "bar", base.reference);
   await host.answer("install", "--name", "foo", image);
