@@ -168,6 +168,7 @@ function steadyOptions(
     cacheDirectory: tmpdir(),
     userAgent: `keelson/${version}`,
     dockerHost: settings.dockerHost,
+    hostFiles: { prefix: root.prefix, home: settings.home },
     helperEnvironment: settings.helperEnvironment,
     certificates: [own, root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
     proxies: settings.proxies,

@@ -33,7 +33,7 @@ export async function copy(world: World, request: CopyRequest): Promise<void> {
   try {
     const destination = await openDestination(to, options);
     try {
-      const { digest, mediaType, ...blobs } = await copyImage(source, destination, {
+      const copied = await copyImage(source, destination, {
         name: formatReference(from),
         ...{ platform, format, compress },
         all: request.all,
@@ -43,7 +43,11 @@ export async function copy(world: World, request: CopyRequest): Promise<void> {
         begin: (blob, size) => world.output.progress(`blob ${shortDigest(blob)}`, size),
       });
       const names = { source: formatReference(from), destination: formatReference(to) };
-      world.output.answer({ ...names, digest, mediaType, ...blobs }, [`${names.destination} ${digest}`]);
+      const { sourceDigest, digest } = copied;
+      if (sourceDigest !== digest && format === undefined && compress === undefined) {
+        world.output.message(`the source keeps layers unpacked: the copy of ${sourceDigest} has other digests`);
+      }
+      world.output.answer({ ...names, ...copied }, [`${names.destination} ${digest}`]);
     } finally {
       await destination.close();
     }

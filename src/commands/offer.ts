@@ -66,7 +66,8 @@ export async function readLayer<T>(
   { layer, diffId, label, stop }: LayerRequest,
   unpack: (tar: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
-  const progress = world.output.progress(label, layer.size);
+  const { size } = (await source.held?.(diffId)) ?? layer;
+  const progress = world.output.progress(label, size);
   const watched = counted(source, progress.advance, stop);
   try {
     const result = await unpack(openLayer(watched, layer, diffId, world.settings.layerSize));

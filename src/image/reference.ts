@@ -1,10 +1,17 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { type Digest, hexOf } from "./digest.ts";
-import { type DaemonReference, formatDaemonImage, parseDaemonReference } from "./engine-reference.ts";
+import {
+  type DaemonReference,
+  formatDaemonImage,
+  formatStorageImage,
+  parseDaemonReference,
+  parseStorageReference,
+  type StorageReference,
+} from "./engine-reference.ts";
 import { formatVersioned, isHost, isQualified, parseVersioned, type VersionedName } from "./grammar.ts";
 
 /** What an image is called. A registry reference has a tag or a digest, never both; without either the tag is `latest`. */
-export type Reference = RegistryReference | FileReference | DaemonReference;
+export type Reference = RegistryReference | FileReference | DaemonReference | StorageReference;
 
 export interface RegistryReference extends VersionedName {
   readonly kind: "registry";
@@ -25,12 +32,12 @@ export interface ShortName extends VersionedName {
 }
 
 /** What stands before the colon of references that are of no registry. */
-const transports = ["oci", "oci-archive", "docker-archive", "dir", "docker-daemon"] as const;
+const transports = ["oci", "oci-archive", "docker-archive", "dir", "docker-daemon", "containers-storage"] as const;
 
 /**
  * Reads `docker://HOST[:PORT]/REPO[:TAG|@DIGEST]` (the prefix may be left out), `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
- * `docker-archive:FILE[:TAG|:@INDEX]`, `dir:DIR` and `docker-daemon:NAME[:TAG|@DIGEST]` or `docker-daemon:ID`. No network, no
- * files: the text alone decides. Throws E_REFERENCE.
+ * `docker-archive:FILE[:TAG|:@INDEX]`, `dir:DIR`, `docker-daemon:NAME[:TAG|@DIGEST]` or `docker-daemon:ID`, and
+ * `containers-storage:[STORE]NAME`: see parseStorageReference. No network, no files: the text alone decides. Throws E_REFERENCE.
  * Grammar of names and tags: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 export function parseReference(text: string): Reference {
@@ -60,6 +67,8 @@ function parseLocal(kind: (typeof transports)[number], rest: string, text: strin
   switch (kind) {
     case "docker-daemon":
       return parseDaemonReference(rest, (why) => malformed(text, why));
+    case "containers-storage":
+      return parseStorageReference(rest, (why) => malformed(text, why));
     default:
       return parseFileReference(kind, rest, text);
   }
@@ -82,6 +91,8 @@ export function formatReference(reference: Reference): string {
       return `${reference.host}/${formatVersioned(reference)}`;
     case "docker-daemon":
       return `${reference.kind}:${formatDaemonImage(reference)}`;
+    case "containers-storage":
+      return `${reference.kind}:${formatStorageImage(reference)}`;
     default:
       return `${reference.kind}:${reference.path}${reference.tag === undefined ? "" : `:${reference.tag}`}`;
   }
@@ -103,6 +114,8 @@ function imageNameOf(reference: Reference): { readonly repository: string; reado
       return reference;
     case "docker-daemon":
       return "id" in reference ? { repository: hexOf(reference.id) } : reference.name;
+    case "containers-storage":
+      return reference.name ?? { repository: reference.id ?? "" };
     default:
       return { repository: fileImageName(reference), tag: fileImageTag(reference) };
   }

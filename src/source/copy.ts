@@ -11,7 +11,7 @@ import {
   type NewLayer,
   type WrittenManifest,
 } from "../image/convert.ts";
-import type { Digest } from "../image/digest.ts";
+import { type Digest, digestOf } from "../image/digest.ts";
 import { type Descriptor, type Index, layerCompression, type Manifest, parseManifest } from "../image/manifest.ts";
 import type { Platform } from "../image/platform.ts";
 import { openNameless } from "./archive.ts";
@@ -42,6 +42,8 @@ export interface CopyOptions {
 
 /** What was copied. Bytes are those that were written as blobs. */
 export interface Copied {
+  /** Of the manifest or index that was copied, before it was changed in any way. */
+  readonly sourceDigest: Digest;
   readonly digest: Digest;
   readonly mediaType: string;
   readonly copied: number;
@@ -73,19 +75,19 @@ export async function copyImage(
   const work: Work = { source, destination, options, counts, seen: new Set() };
   const top = await source.readTop();
   const document = parseManifest(top.bytes, top.mediaType, options.name);
-  const written = await (async () => {
+  const [bytes, written] = await (async () => {
     if (document.kind === "index" && options.all) {
       if (!destination.takesIndex) throw takesOne(options.name);
-      return copyIndex(work, top.bytes, document, 1);
+      return [top.bytes, await copyIndex(work, top.bytes, document, 1)] as const;
     }
-    if (document.kind === "manifest") return copyManifest(work, top.bytes, document);
-    const chosen = await source.resolve(options.platform);
-    return copyManifest(work, chosen.manifestBytes, chosen.manifest);
+    if (document.kind === "manifest") return [top.bytes, await copyManifest(work, top.bytes, document)] as const;
+    const { manifestBytes, manifest } = await source.resolve(options.platform);
+    return [manifestBytes, await copyManifest(work, manifestBytes, manifest)] as const;
   })();
   await destination.putManifest(written, "top");
   options.signal?.throwIfAborted();
   await destination.commit();
-  return { digest: written.digest, mediaType: written.mediaType, ...counts };
+  return { sourceDigest: digestOf(bytes), digest: written.digest, mediaType: written.mediaType, ...counts };
 }
 
 async function putBlob(work: Work, blob: Descriptor, content: () => Promise<AsyncIterable<Uint8Array>>): Promise<void> {
@@ -105,31 +107,56 @@ async function putBlob(work: Work, blob: Descriptor, content: () => Promise<Asyn
 
 async function copyManifest(work: Work, bytes: Uint8Array, manifest: Manifest): Promise<WrittenManifest> {
   const { source, options } = work;
-  const { compress } = options;
-  const replaced = new Map<Digest, NewLayer>();
-  const diffIds = compress === undefined ? [] : await readDiffIds(source, manifest, options.name);
+  const format = options.format ?? formatOf(manifest);
+  const asItIs = options.compress === undefined && source.held === undefined;
   // Refused before a byte is written, where it can be told.
-  if (compress === undefined) convertManifest(bytes, manifest, options.format ?? formatOf(manifest), replaced);
+  if (asItIs) convertManifest(bytes, manifest, format, new Map());
+  const diffIds = asItIs ? [] : await readDiffIds(source, manifest, options.name);
+  const replaced = new Map<Digest, NewLayer>();
   for (const [at, layer] of manifest.layers.entries()) {
-    const diffId = diffIds[at];
-    const present = layer.digest === diffId ? "none" : layerCompression(layer);
-    if (compress === undefined || diffId === undefined || present === compress) {
-      await putBlob(work, layer, () => source.openBlob(layer));
-      continue;
-    }
-    const file = await openNameless(options.cacheDirectory);
-    try {
-      const next = await recompress(source, layer, diffId, compress, file);
-      replaced.set(layer.digest, next);
-      const type = layer.mediaType.replace(/(?:[+.](?:gzip|zstd))?$/, `+${compress}`);
-      const blob = { ...next, mediaType: type, annotations: {} };
-      await putBlob(work, blob, async () => readRange(file, 0, next.size, layer.digest));
-    } finally {
-      await file.close();
-    }
+    const next = await copyLayer(work, layer, diffIds[at]);
+    if (next !== undefined) replaced.set(layer.digest, next);
   }
   await putBlob(work, manifest.config, () => source.openBlob(manifest.config));
-  return convertManifest(bytes, manifest, options.format ?? formatOf(manifest), replaced);
+  return convertManifest(bytes, manifest, format, replaced);
+}
+
+/** Copies a layer as it is, compressed, or unpacked where its source holds it so; what it became, if that is another blob. */
+async function copyLayer(work: Work, layer: Descriptor, diffId: Digest | undefined): Promise<NewLayer | undefined> {
+  const { source, destination, options } = work;
+  const { compress } = options;
+  const held = (diffId && (await source.held?.(diffId))) ?? layer;
+  const present = layer.digest === diffId ? "none" : layerCompression(layer);
+  const wanted = compress === undefined || present === compress;
+  if (wanted && held.digest === layer.digest) {
+    await putBlob(work, layer, () => source.openBlob(layer));
+    return undefined;
+  }
+  if (wanted && (await destination.hasBlob(layer))) {
+    work.counts.present += 1;
+    return undefined;
+  }
+  if (compress !== undefined && diffId !== undefined) return copyCompressed(work, layer, diffId, compress);
+  await putBlob(work, held, () => source.openBlob(held));
+  return { digest: held.digest, size: held.size, compression: "none" };
+}
+
+async function copyCompressed(
+  work: Work,
+  layer: Descriptor,
+  diffId: Digest,
+  compress: "gzip" | "zstd",
+): Promise<NewLayer> {
+  const file = await openNameless(work.options.cacheDirectory);
+  try {
+    const next = await recompress(work.source, layer, diffId, compress, file);
+    const type = layer.mediaType.replace(/(?:[+.](?:gzip|zstd))?$/, `+${compress}`);
+    const blob = { ...next, mediaType: type, annotations: {} };
+    await putBlob(work, blob, async () => readRange(file, 0, next.size, layer.digest));
+    return next;
+  } finally {
+    await file.close();
+  }
 }
 
 async function copyIndex(work: Work, bytes: Uint8Array, index: Index, depth: number): Promise<WrittenManifest> {

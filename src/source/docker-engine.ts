@@ -3,9 +3,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { isObject } from "../image/json.ts";
+import { listed } from "./listed.ts";
 
 const answerLimit = 4 * 1024 * 1024;
-const shownImages = 50;
 
 /** A Docker daemon, spoken to over its Unix socket by the Engine API: https://docs.docker.com/reference/api/engine/ */
 export interface DockerEngine {
@@ -112,8 +112,7 @@ async function listImages(ask: (options: RequestOptions) => Promise<IncomingMess
   const names = (Array.isArray(rows) ? rows : []).flatMap((row: unknown) =>
     isObject(row) && Array.isArray(row.RepoTags) ? row.RepoTags.map(String) : [],
   );
-  const more = names.length > shownImages ? ` and ${names.length - shownImages} more` : "";
-  return `${names.sort().slice(0, shownImages).join(", ") || "none with a name"}${more}`;
+  return listed(names);
 }
 
 function parsed(text: string): unknown {

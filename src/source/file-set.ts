@@ -21,8 +21,15 @@ export interface StoredFile {
 
 /** All bytes of `path`. Throws E_SOURCE when it is absent or longer than `limit`. */
 export async function readWhole(files: FileSet, path: string, limit: number): Promise<Buffer> {
+  const bytes = await readIfThere(files, path, limit);
+  if (bytes === undefined) throw unreadable(files.name, `it has no ${path}`);
+  return bytes;
+}
+
+/** Like readWhole, but undefined when there is no such file. */
+export async function readIfThere(files: FileSet, path: string, limit: number): Promise<Buffer | undefined> {
   const file = await files.open(path);
-  if (file === undefined) throw unreadable(files.name, `it has no ${path}`);
+  if (file === undefined) return undefined;
   if (file.size > limit) throw unreadable(files.name, `${path} is larger than ${limit} bytes`);
   const pieces: Buffer[] = [];
   for await (const piece of file.read()) pieces.push(piece);

@@ -16,18 +16,19 @@ const startSize = 4;
 const layerSizeLimit = 16 * 1024 ** 3;
 
 /**
- * The tar of `layer`, decompressed. Every byte is counted and hashed on its way: the stream ends only when the stored bytes
+ * The tar of a layer, decompressed. Every byte is counted and hashed on its way: the stream ends only when the stored bytes
  * have the descriptor's size and digest and the tar has the digest `diffId`; what was read before that is not to be
  * believed. With `take` a piece may be written over as soon as the next one is asked for. Throws E_DIGEST, E_LAYER, E_LIMIT
  * (more than `limit` bytes) and what the source throws.
  */
 export async function* openLayer(
   source: ImageSource,
-  layer: Descriptor,
+  described: Descriptor,
   diffId: Digest,
   limit: number = layerSizeLimit,
   take?: TakeBuffer,
 ): AsyncGenerator<Buffer> {
+  const layer = (await source.held?.(diffId)) ?? described;
   const declared = layerCompression(layer);
   // A digest that is the diff id says more than a type: skopeo writes plain layers of docker-archive to dir: as gzip.
   const compression = layer.digest === diffId ? "none" : declared;

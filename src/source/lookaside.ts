@@ -70,13 +70,14 @@ async function readAll(
     const name = `signature-${number}`;
     const bytes = await read(name);
     if (bytes === undefined) return found;
-    const signature = parsed(bytes, `${place}/${name}`);
+    const signature = parsedSignature(bytes, `${place}/${name}`);
     if (signature !== undefined) found.push(signature);
   }
   throw unavailable(place, `it has more than ${countLimit} signatures of one image`);
 }
 
-function parsed(bytes: Buffer, name: string): ImageSignature | undefined {
+/** A signature as skopeo keeps it; undefined for another attachment. Throws E_POLICY for what is none. */
+export function parsedSignature(bytes: Buffer, name: string): ImageSignature | undefined {
   try {
     return parseSignatureFile(bytes);
   } catch (error) {

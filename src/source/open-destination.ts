@@ -17,6 +17,14 @@ export async function openDestination(reference: Reference, options: SourceOptio
       return openLayoutDestination(reference);
     case "dir":
       return openDirectoryDestination(reference);
+    case "containers-storage":
+      throw new KeelsonError(
+        "E_REFERENCE",
+        `${formatReference(reference)} cannot be written: such a store is only read`,
+        {
+          hint: "Copy to oci:DIR or a registry, and let podman pull it from there.",
+        },
+      );
     case "docker-daemon":
       return openDaemonDestination(reference, options);
     case "docker-archive":

@@ -1,5 +1,6 @@
 import type { Reference } from "../image/reference.ts";
 import { openDockerArchive, openOciArchive } from "./archive.ts";
+import { openContainersStorage } from "./containers-storage.ts";
 import { openDirectory } from "./directory.ts";
 import { openDirectoryImage } from "./directory-image.ts";
 import { openDockerDaemon } from "./docker-daemon.ts";
@@ -21,6 +22,8 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
       return openOciArchive(reference, options);
     case "docker-archive":
       return openDockerArchive(reference, options);
+    case "containers-storage":
+      return openContainersStorage(reference, options);
     case "docker-daemon":
       return openDockerDaemon(reference, options);
   }

@@ -1,6 +1,7 @@
 import type { Registries } from "../image/registries.ts";
 import type { Credentials } from "./credential-helper.ts";
 import type { Proxies } from "./proxy.ts";
+import type { StoragePlaces } from "./storage-conf.ts";
 
 /** How sources behave, whatever reference they are opened for. */
 export interface SourceOptions {
@@ -15,6 +16,8 @@ export interface SourceOptions {
   /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
   readonly cacheDirectory: string;
   readonly userAgent: string;
+  /** Where storage.conf is looked for. */
+  readonly hostFiles: StoragePlaces;
   /** Where the Docker daemon listens: `unix:///PATH`. */
   readonly dockerHost: string;
   /** PEM certificates trusted besides those of Node and of the system. */

@@ -21,6 +21,11 @@ export interface ImageSource {
    */
   openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
   /**
+   * How the layer of that diff id is held where that is not as the manifest says: as a plain tar, which openBlob gives.
+   * Throws as resolve does.
+   */
+  held?(diffId: Digest): Promise<Descriptor>;
+  /**
    * The signatures that are attached to the manifest of that digest, unchecked. Absent where the transport has no place
    * for any. Throws as resolve does.
    */

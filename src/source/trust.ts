@@ -13,6 +13,7 @@ import type { SourceOptions } from "./options.ts";
 import { readSignaturePlaces } from "./registries-d.ts";
 import { type Checker, openChecker } from "./requirement.ts";
 import type { ImageSource } from "./source.ts";
+import { findStorage } from "./storage-conf.ts";
 import { type PolicyFile, readPolicy, type TrustPlaces } from "./trust-files.ts";
 
 /** An image that is to be let in. */
@@ -69,7 +70,7 @@ export async function judge(subject: Subject, places: TrustPlaces, options: Sour
 export async function judgeImage(candidate: Candidate, places: TrustPlaces): Promise<Verified> {
   const file = readPolicy(places);
   if (file === undefined) return { kind: "unverified" };
-  const place = locate(candidate.reference);
+  const place = await locate(candidate.reference, places);
   const { scope, requirements } = requirementsFor(file.policy, place);
   const rejecting = requirements.findIndex(({ kind }) => kind === "reject");
   if (rejecting >= 0) throw refused(candidate, file, `${scope}: rejected by policy`);
@@ -100,7 +101,7 @@ export async function findSignatures(
   all = false,
 ): Promise<readonly ImageSignature[]> {
   if (reference.kind !== "registry") return (await source.signatures?.(digest)) ?? [];
-  const { name, scopes } = locate(reference);
+  const { name, scopes } = await locate(reference, places);
   if (name === undefined) throw new Error("a registry reference without a name");
   const { lookaside, attachments } = await readSignaturePlaces(places, scopes);
   const repository = name.name.slice(name.name.indexOf("/") + 1);
@@ -135,7 +136,11 @@ async function checkOne(
   throw refused(candidate, file, `${scope}, ${requirement.kind}: ${why}`);
 }
 
-function locate(reference: Reference): Place {
+async function locate(reference: Reference, places: TrustPlaces): Promise<Place> {
+  if (reference.kind === "containers-storage") {
+    const { driver = "overlay", root } = await findStorage(reference, places);
+    return placeOf(reference, `${driver}@${root}`);
+  }
   if (!("path" in reference)) return placeOf(reference, "");
   return placeOf(reference, existsSync(reference.path) ? realpathSync(reference.path) : reference.path);
 }

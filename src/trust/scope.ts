@@ -1,3 +1,4 @@
+import type { StorageReference } from "../image/engine-reference.ts";
 import type { Reference } from "../image/reference.ts";
 import { engineName, formatName, type ImageName, nameOf } from "./name.ts";
 
@@ -9,7 +10,7 @@ export interface Place {
   readonly name?: ImageName;
 }
 
-/** `path` is that of the reference without symbolic links. containers-policy.json(5), "Supported transports". */
+/** `path` is that of the reference without symbolic links; of containers-storage it is `DRIVER@ROOT`. containers-policy.json(5), "Supported transports". */
 export function placeOf(reference: Reference, path: string): Place {
   switch (reference.kind) {
     case "registry": {
@@ -22,6 +23,8 @@ export function placeOf(reference: Reference, path: string): Place {
       return { transport: reference.kind, scopes: scopesOfPath(path) };
     case "docker-archive":
       return { transport: reference.kind, scopes: [] };
+    case "containers-storage":
+      return placeInStorage(reference, path);
     case "docker-daemon": {
       if ("id" in reference) return { transport: reference.kind, scopes: [] };
       const name = engineName(reference.name);
@@ -32,11 +35,26 @@ export function placeOf(reference: Reference, path: string): Place {
 
 /** The name itself, its repository, the namespaces above, the host, and `*.` wildcards of its domains without the port. */
 function scopesOfName(image: ImageName): readonly string[] {
-  const parts = image.name.split("/");
-  const namespaces = parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
-  const domains = (parts[0] ?? "").replace(/:.*/, "").split(".");
+  const domains = image.name.replace(/[:/].*/, "").split(".");
   const wildcards = domains.slice(1).map((_, index) => `*.${domains.slice(index + 1).join(".")}`);
-  return [formatName(image), ...namespaces, ...wildcards];
+  return [formatName(image), ...namespacesOf(image), ...wildcards];
+}
+
+/** The repository, the namespaces above and the host. */
+function namespacesOf({ name }: ImageName): readonly string[] {
+  const parts = name.split("/");
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
+}
+
+/** `[DRIVER@ROOT]` with the image, its repository, the namespaces above; alone; and without the driver. */
+function placeInStorage({ kind, name: written, id }: StorageReference, store: string): Place {
+  const last = [`[${store}]`, `[${store.replace(/^[^@/]*@/, "")}]`];
+  const suffix = id === undefined ? [] : [`@${id}`];
+  if (written === undefined) return { transport: kind, scopes: [...suffix.map((one) => `[${store}]${one}`), ...last] };
+  const name = engineName(written);
+  const whole = [...suffix.map((one) => `${formatName(name)}${one}`), formatName(name)];
+  const namespaces = [...whole, ...namespacesOf(name)].map((scope) => `[${store}]${scope}`);
+  return { transport: kind, name, scopes: [...namespaces, ...last] };
 }
 
 /** The path and the directories above it, but for the topmost. */

@@ -36,10 +36,6 @@ describe("a reference", () => {
     ["oci-archive:./x.tar", { kind: "oci-archive", path: "./x.tar" }],
     ["oci-archive:x.tar:a/b:c", { kind: "oci-archive", path: "x.tar", tag: "a/b:c" }],
     ["dir:/a/b:c", { kind: "dir", path: "/a/b:c" }],
-    ["docker-daemon:etcd", { kind: "docker-daemon", name: { repository: "etcd", tag: "latest" } }],
-    ["docker-daemon:h.io:5/a/b:c", { kind: "docker-daemon", name: { repository: "h.io:5/a/b", tag: "c" } }],
-    [`docker-daemon:a@${digest}`, { kind: "docker-daemon", name: { repository: "a", digest } }],
-    [`docker-daemon:${digest}`, { kind: "docker-daemon", id: digest }],
     ["docker-archive:x.tar:@1", { kind: "docker-archive", path: "x.tar", tag: "@1" }],
     ["docker-archive:x.tar:example.com/a:v1", { kind: "docker-archive", path: "x.tar", tag: "example.com/a:v1" }],
   ])("%s is read", (text, reference) => {
@@ -91,7 +87,6 @@ describe("a reference", () => {
     "http://h.io/a",
     "https://h.io/a",
     "dir:",
-    "docker-daemon:",
     "docker-daemon:Etcd",
     "docker-daemon:a:b@c",
     `docker-daemon:a:b@${digest}`,
@@ -180,7 +175,6 @@ describe("the container of an image", () => {
     ["docker-archive:etcd.tgz", "etcd"],
     ["docker-archive:etcd.tar:@1", "etcd"],
     ["dir:/images/etcd", "etcd"],
-    ["docker-daemon:team/etcd:v3", "etcd-v3"],
     ["dir:/images/etcd:v3/", "etcd-v3"],
   ])("20: %s is called %s", (text, name) => {
     expect(containerNameOf(parseReference(text))).toBe(name);

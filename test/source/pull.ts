@@ -13,6 +13,7 @@ export const testOptions: SourceOptions = {
   authFiles: [],
   cacheDirectory: tmpdir(),
   userAgent: "keelson/test",
+  hostFiles: { prefix: "/nonexistent", home: "/nonexistent" },
   dockerHost: "unix:///nonexistent/docker.sock",
   timing: { connect: 5_000, headers: 5_000, idle: 5_000, backoff: 1, longestWait: 20, patience: 20_000 },
 };

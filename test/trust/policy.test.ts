@@ -175,6 +175,21 @@ describe("of the scopes of an image", () => {
   });
 
   it.each([
+    ["containers-storage:busybox@abc", "[overlay@/s]docker.io/library/busybox:latest@abc"],
+    ["containers-storage:busybox@abc", "[overlay@/s]docker.io/library/busybox:latest"],
+    ["containers-storage:busybox", "[overlay@/s]docker.io/library/busybox"],
+    ["containers-storage:busybox", "[overlay@/s]docker.io/library"],
+    ["containers-storage:busybox", "[overlay@/s]"],
+    ["containers-storage:busybox", "[/s]"],
+    ["containers-storage:@abc", "[overlay@/s]@abc"],
+    ["containers-storage:@abc", "[/s]"],
+  ])("%s is looked up in its store under %s", (reference, scope) => {
+    const found = chosen(reference, "containers-storage", [scope], "overlay@/s");
+    expect(found).toBe(`containers-storage ${scope}`);
+    expect(chosen(reference, "containers-storage", [scope], "overlay@/other")).toBe("default");
+  });
+
+  it.each([
     ["docker-daemon:busybox", ["docker.io/library/busybox:latest"], "docker-daemon docker.io/library/busybox:latest"],
     ["docker-daemon:a.example.com:5/b", ["*.example.com"], "docker-daemon *.example.com"],
     [`docker-daemon:${digest}`, ["docker.io", ""], "docker-daemon"],
