@@ -27,7 +27,10 @@ exec "$home/lib/node" "$home/lib/main.js" "$@"
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(lib, { recursive: true });
 await build({
-  entryPoints: [join(import.meta.dirname, "src", "main.ts")],
+  entryPoints: [
+    { in: join(import.meta.dirname, "src/main.ts"), out: "main" },
+    { in: join(import.meta.dirname, "src/store/unpack-worker.ts"), out: "unpack-worker" },
+  ],
   outdir: lib,
   bundle: true,
   splitting: true,

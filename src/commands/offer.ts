@@ -7,6 +7,7 @@ import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
 import { together, untilStopped } from "../source/together.ts";
+import type { OpenTar } from "../store/layer-reader.ts";
 import type { ImageStage } from "../store/stage.ts";
 import type { World } from "../world.ts";
 
@@ -32,6 +33,8 @@ export async function addLayers(
   world.output.message(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
   );
+  const lacking = layers.filter((_, index) => !hasLayer(offered, stage, index));
+  stage.expect(lacking.reduce((total, { size }) => total + size, 0));
   await together([...layers.entries()], connections, async ([index, layer], stop) => {
     const diffId = offered.config.diffIds[index];
     if (diffId === undefined) throw new Error("a layer without a diff id");
@@ -40,7 +43,7 @@ export async function addLayers(
       world.output.message(`${label}: already here`);
       return stage.addLayer(diffId);
     }
-    const read = readLayer(world, source, { layer, diffId, label, stop }, (tar) => stage.addLayer(diffId, tar));
+    const read = readLayer(world, source, { layer, diffId, label, stop }, (open) => stage.addLayer(diffId, open));
     await read.catch((error: unknown) => {
       throw ofImage(error, formatReference(reference));
     });
@@ -48,6 +51,11 @@ export async function addLayers(
   });
   const bytes = fetched.reduce((total, { size }) => total + size, 0);
   return { bytes, layers: fetched.length, ofLayers: layers.length };
+}
+
+function hasLayer({ config }: SourceImage, stage: ImageStage, index: number): boolean {
+  const diffId = config.diffIds[index];
+  return diffId !== undefined && stage.hasLayer(diffId);
 }
 
 /** A layer to be read, and how it is called while it is. */
@@ -64,13 +72,13 @@ export async function readLayer<T>(
   world: World,
   source: ImageSource,
   { layer, diffId, label, stop }: LayerRequest,
-  unpack: (tar: AsyncIterable<Buffer>) => Promise<T>,
+  unpack: (open: OpenTar) => Promise<T>,
 ): Promise<T> {
   const { size } = (await source.held?.(diffId)) ?? layer;
   const progress = world.output.progress(label, size);
   const watched = counted(source, progress.advance, stop);
   try {
-    const result = await unpack(openLayer(watched, layer, diffId, world.settings.layerSize));
+    const result = await unpack((take) => openLayer(watched, layer, diffId, world.settings.layerSize, take));
     progress.finish();
     return result;
   } catch (error) {

@@ -16,13 +16,13 @@ import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { fileHash, fileObjectName, symlinkObjectName } from "./object.ts";
 import { removeFile } from "./remove.ts";
-import type { Repository } from "./repository.ts";
+import type { Staging } from "./staging.ts";
 
 /** Puts a file's whole content into the repository, once; its object's name. */
-export function storeFile(repository: Repository, attributes: Attributes, content: Buffer): ObjectName {
+export function storeFile(staging: Staging, attributes: Attributes, content: Buffer): ObjectName {
   const name = fileObjectName(attributes, content);
-  if (!repository.has(name, "file")) {
-    const path = repository.stagePath(name, "file");
+  if (!staging.has(name, "file")) {
+    const path = staging.stagePath(name, "file");
     const fd = createFile(path);
     try {
       onFile(path, () => writeFully(fd, content));
@@ -43,9 +43,9 @@ export interface FileWriter {
 }
 
 /** Like storeFile for a file too large to hold: hashed and written as it comes. */
-export function openFileWriter(repository: Repository, attributes: Attributes): FileWriter {
+export function openFileWriter(staging: Staging, attributes: Attributes): FileWriter {
   const hash = fileHash(attributes);
-  const scratch = repository.scratchPath();
+  const scratch = staging.scratchPath();
   const fd = createFile(scratch);
   let open = true;
   function close(): void {
@@ -65,8 +65,8 @@ export function openFileWriter(repository: Repository, attributes: Attributes): 
         close();
       }
       // Never over an object that exists: deployments are links to its inode.
-      if (repository.has(name, "file")) removeFile(scratch);
-      else renameSync(scratch, repository.stagePath(name, "file"));
+      if (staging.has(name, "file")) removeFile(scratch);
+      else renameSync(scratch, staging.stagePath(name, "file"));
       return name;
     },
     abandon: close,
@@ -74,10 +74,10 @@ export function openFileWriter(repository: Repository, attributes: Attributes): 
 }
 
 /** Puts a symlink into the repository, once; its object's name. */
-export function storeSymlink(repository: Repository, attributes: Attributes, target: string): ObjectName {
+export function storeSymlink(staging: Staging, attributes: Attributes, target: string): ObjectName {
   const name = symlinkObjectName(attributes, target);
-  if (!repository.has(name, "file")) {
-    const path = repository.stagePath(name, "file");
+  if (!staging.has(name, "file")) {
+    const path = staging.stagePath(name, "file");
     symlinkSync(Buffer.from(target, "latin1"), path);
     lchownSync(path, attributes.uid, attributes.gid);
     libc().setTime(Buffer.from(path), attributes.mtime);

@@ -22,7 +22,7 @@ export function objectName(path: string): ObjectName {
 
 /** The hash that names a regular file; its content is still to be added. */
 export function fileHash(attributes: Attributes): Hash {
-  return createHash("sha256").update(contentHeader(attributes, regularFile, ""));
+  return createHash("sha256").update(fileHeader(attributes));
 }
 
 /** The name of a regular file whose content is at hand. */
@@ -74,6 +74,23 @@ export function commitBytes(subject: string, timestamp: number, dirtree: ObjectN
 
 export function metadataName(bytes: Uint8Array): ObjectName {
   return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Most files of an image share a few owners and modes, and have no extended attributes. */
+const plainHeaders = new Map<string, Buffer>();
+const plainHeaderLimit = 1000;
+
+function fileHeader(attributes: Attributes): Buffer {
+  const { uid, gid, mode, xattrs } = attributes;
+  if (xattrs.length > 0) return contentHeader(attributes, regularFile, "");
+  const key = `${uid} ${gid} ${mode}`;
+  let header = plainHeaders.get(key);
+  if (header === undefined) {
+    if (plainHeaders.size === plainHeaderLimit) plainHeaders.clear();
+    header = contentHeader(attributes, regularFile, "");
+    plainHeaders.set(key, header);
+  }
+  return header;
 }
 
 /** Big-endian length, four zero bytes, then `(uuuusa(ayay))`: what stands before a file's bytes in its hash. */

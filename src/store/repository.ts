@@ -1,4 +1,4 @@
-import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
@@ -9,21 +9,18 @@ import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { type ObjectKind, objectPath } from "./object.ts";
 import { removeTree } from "./remove.ts";
+import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
 
 /**
  * An OSTree repository in `bare` mode (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
  * until publish() nothing outside `tmp/staging` has changed, and what publish() shows is on the medium.
  */
-export interface Repository {
+export interface Repository extends Staging {
   readonly path: string;
-  /** Whether the object is there, published or staged. */
-  has(name: ObjectName, kind: ObjectKind): boolean;
   /** Where the object is read from. Throws E_STORE when it is nowhere. */
   locate(name: ObjectName, kind: ObjectKind): string;
-  /** A path in the staging directory for an object that `has` does not know; the caller writes the file there. */
-  stagePath(name: ObjectName, kind: ObjectKind): string;
-  /** A path in the staging directory for content whose name is not known yet. */
-  scratchPath(): string;
+  /** Counts a content object that is not published as staged: another thread has written it. */
+  adopt(name: ObjectName): void;
   /** Syncs what is staged and moves it among the objects. A crash in between leaves objects nobody names. */
   publish(): void;
   /** Forgets what is staged. */
@@ -43,47 +40,30 @@ export interface RepositoryOptions {
 /** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
 export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
-  const staging = stagingOf(path);
   sweepStaging(path);
-  const published = join(path, "objects");
   const damaged = new Set(options.damaged);
-  const findPublished = publishedObjects(published, options.parent, damaged);
-  const staged = new Set<string>();
-  let scratch = 0;
-
-  function find(name: ObjectName, kind: ObjectKind): string | undefined {
-    const object = objectPath(name, kind);
-    return staged.has(object) ? join(staging, object) : findPublished(object);
-  }
-
-  function stagePath(name: ObjectName, kind: ObjectKind): string {
-    const object = objectPath(name, kind);
-    mkdirSync(join(staging, name.slice(0, 2)), { recursive: true, mode: 0o700 });
-    staged.add(object);
-    return join(staging, object);
-  }
+  const places = stagingPlaces(path, options.parent);
+  const area = openStaging({ ...places, damaged, scratch: "scratch" });
 
   function clear(): void {
-    staged.clear();
+    area.clear();
     sweepStaging(path);
   }
 
   return {
     path,
-    has: (name, kind) => find(name, kind) !== undefined,
-    stagePath,
+    has: area.has,
+    stagePath: area.stagePath,
+    scratchPath: area.scratchPath,
+    adopt: area.adopt,
     locate(name, kind) {
-      const object = find(name, kind);
+      const object = area.find(objectPath(name, kind));
       if (object === undefined) throw lost(name, kind);
       return object;
     },
-    scratchPath() {
-      mkdirSync(staging, { recursive: true, mode: 0o700 });
-      return join(staging, `scratch-${scratch++}`);
-    },
     publish() {
-      if (staged.size > 0) publishObjects(staging, published, staged);
-      for (const object of staged) damaged.delete(object);
+      if (area.staged.size > 0) publishObjects(places.staging, join(path, "objects"), area.staged);
+      for (const object of area.staged) damaged.delete(object);
       clear();
     },
     discard: clear,
@@ -92,33 +72,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
 
 /** Removes what a crash has left staged. */
 export function sweepStaging(path: string): void {
-  removeTree(stagingOf(path));
-}
-
-function stagingOf(path: string): string {
-  return join(path, "tmp", "staging");
-}
-
-/**
- * Finds an object among those published, then those of the parent; none while it is damaged. One that is there stays, as
- * long as one writer has the lock.
- */
-function publishedObjects(
-  published: string,
-  parent: string | undefined,
-  damaged: ReadonlySet<string>,
-): (object: string) => string | undefined {
-  const directories = [published, ...(parent === undefined ? [] : [join(parent, "objects")])];
-  const known = new Map<string, string>();
-  return (object) => {
-    if (damaged.has(object)) return undefined;
-    if (known.has(object)) return known.get(object);
-    const path = directories
-      .map((directory) => join(directory, object))
-      .find((place) => lstatSync(place, { throwIfNoEntry: false }));
-    if (path !== undefined) known.set(object, path);
-    return path;
-  };
+  removeTree(stagingPlaces(path, undefined).staging);
 }
 
 /** Stages the directories and the commit of a tree; the name of the commit. `timestamp` in seconds since 1970. */
@@ -158,12 +112,14 @@ function publishObjects(staging: string, published: string, staged: ReadonlySet<
   const fd = openSync(staging, "r");
   try {
     onFile(staging, () => libc().syncFileSystem(fd));
-    const prefixes = new Set(readdirSync(published));
+    const there = new Set(readdirSync(published));
+    const moved = new Set<string>();
     for (const object of staged) {
       const prefix = object.slice(0, 2);
-      if (!prefixes.has(prefix)) mkdirSync(join(published, prefix), { mode: 0o755 });
-      prefixes.add(prefix);
-      renameSync(join(staging, object), join(published, object));
+      if (there.has(prefix)) renameSync(`${staging}/${object}`, `${published}/${object}`);
+      // Nothing of that prefix is published yet: all of it goes at once.
+      else if (!moved.has(prefix)) renameSync(`${staging}/${prefix}`, `${published}/${prefix}`);
+      if (!there.has(prefix)) moved.add(prefix);
     }
     syncDirectory(published);
     onFile(staging, () => libc().syncFileSystem(fd));

@@ -7,22 +7,26 @@ import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { readWholeChangeList, writeChangeList } from "./change-list.ts";
 import { addImage, imageRef, type StoredImage } from "./images.ts";
+import { type OpenTar, openLayerReader, type ReadLayer } from "./layer-reader.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
 import { makeState, type StorePaths, storePaths } from "./store.ts";
-import { type UnpackLimits, unpack } from "./unpack.ts";
+import type { UnpackLimits } from "./unpack.ts";
 
 /** An image on its way into the store: nothing of it can be seen there before publish(). */
 export interface ImageStage {
   readonly repository: Repository;
   /** Whether a layer and everything it names is in the store already, or has been added to this stage. */
   hasLayer(diffId: Digest): boolean;
+  /** Says how many bytes of layers, as stored, are about to be added: many are unpacked in a thread of their own. */
+  expect(bytes: number): void;
   /**
-   * Reads the tar of the next layer, lowest first; without a stream it is the layer that hasLayer knows. Several may be
-   * read at once: a layer's place is that of its call, whenever its stream ends.
+   * Reads the tar of the next layer, lowest first; without one it is the layer that hasLayer knows. Several may be
+   * read at once: a layer's place is that of its call, whenever its stream ends. `open` gives the tar, in pieces that may
+   * stand in the memory that its argument gives.
    */
-  addLayer(diffId: Digest, stream?: AsyncIterable<Buffer>): Promise<void>;
+  addLayer(diffId: Digest, open?: OpenTar): Promise<void>;
   /** The tree of the layers added, all read to their ends. */
   tree(): DirectoryNode;
   /** The OSTree commit of that tree, staged. */
@@ -38,7 +42,7 @@ interface Slot {
   readonly diffId: Digest;
   readonly fresh: boolean;
   /** Absent while the layer is being read. */
-  changes?: readonly LayerChange[] | undefined;
+  read?: { readonly changes: readonly LayerChange[] | undefined; readonly list?: ReadLayer["list"] };
 }
 
 /**
@@ -49,16 +53,12 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   const elsewhere = scratch === undefined ? undefined : mkdtempSync(join(scratch, "keelson-"));
   const own = elsewhere === undefined ? paths : storePaths(elsewhere);
   makeState(own);
-  const repository = openRepository(own.repository, { parent: elsewhere === undefined ? undefined : paths.repository });
+  const parent = elsewhere === undefined ? undefined : paths.repository;
+  const repository = openRepository(own.repository, { parent });
   const slots: Slot[] = [];
+  const storedLayer = openStoredLayers(paths.images, repository);
   let folded: DirectoryNode | undefined;
-
-  function storedLayer(diffId: Digest): readonly LayerChange[] | undefined {
-    const changes = readWholeChangeList(paths.images, diffId);
-    return changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))
-      ? changes
-      : undefined;
-  }
+  const reader = openLayerReader(repository, parent, limits);
 
   function tree(): DirectoryNode {
     folded ??= foldLayers(slots.map(changesOf));
@@ -68,35 +68,59 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   return {
     repository,
     hasLayer: (diffId) => slots.some((slot) => slot.diffId === diffId) || storedLayer(diffId) !== undefined,
-    async addLayer(diffId, stream) {
+    expect: reader.expect,
+    async addLayer(diffId, open) {
       folded = undefined;
       const known = slots.find((slot) => slot.diffId === diffId);
-      const slot = known ?? { diffId, fresh: stream !== undefined };
+      const slot = known ?? { diffId, fresh: open !== undefined };
       slots.push(slot);
       if (known !== undefined) return;
-      slot.changes = stream === undefined ? storedLayer(diffId) : await unpack(stream, repository, limits);
+      slot.read = open === undefined ? { changes: storedLayer(diffId) } : await reader.read(open);
     },
     tree,
-    commit: (digest, config) => stageImageCommit(repository, tree(), digest, config),
+    commit(digest, config) {
+      reader.stop();
+      return stageImageCommit(repository, tree(), digest, config);
+    },
     publish(image, manifestBytes, configBytes) {
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
         repository.publish();
-        for (const slot of new Set(slots)) if (slot.fresh) writeChangeList(own.images, slot.diffId, changesOf(slot));
+        for (const slot of new Set(slots)) if (slot.fresh) writeChangeList(own.images, slot.diffId, listOf(slot));
         writeRef(repository, imageRef(image.digest), image.commit);
         addImage(own.images, image, manifestBytes, configBytes);
       });
     },
     discard() {
+      reader.stop();
       repository.discard();
       if (elsewhere !== undefined) removeTree(elsewhere);
     },
   };
 }
 
-function changesOf({ diffId, changes }: Slot): readonly LayerChange[] {
-  if (changes === undefined) throw new Error(`layer ${diffId} has not been read`);
-  return changes;
+/** Layers that are in the store with everything they name; each is read once. */
+function openStoredLayers(
+  images: string,
+  repository: Repository,
+): (diffId: Digest) => readonly LayerChange[] | undefined {
+  const stored = new Map<Digest, readonly LayerChange[]>();
+  return (diffId) => {
+    const changes = stored.get(diffId) ?? readWholeChangeList(images, diffId);
+    if (!changes?.every((change) => !("object" in change) || repository.has(change.object, "file"))) return undefined;
+    stored.set(diffId, changes);
+    return changes;
+  };
+}
+
+function changesOf({ diffId, read }: Slot): readonly LayerChange[] {
+  if (read?.changes === undefined) throw new Error(`layer ${diffId} has not been read`);
+  return read.changes;
+}
+
+function listOf({ diffId, read }: Slot): Uint8Array {
+  if (read?.list === undefined) throw new Error(`layer ${diffId} has not been read`);
+  return read.list;
 }
 
 /** Stages the OSTree commit of an image's tree, as far as the repository lacks it; its name. */

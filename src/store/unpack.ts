@@ -2,9 +2,9 @@ import { KeelsonError } from "../errors.ts";
 import { type LayerChange, type PlannedChange, planChange } from "../layer/change.ts";
 import type { TarEntry } from "../layer/entry.ts";
 import { shownPath } from "../layer/path.ts";
-import { openTarReader, type TarSink } from "../layer/tar.ts";
+import { openTarReader } from "../layer/tar.ts";
 import { type FileWriter, openFileWriter, storeFile, storeSymlink } from "./content.ts";
-import type { Repository } from "./repository.ts";
+import type { Staging } from "./staging.ts";
 
 export interface UnpackLimits {
   /** Entries of one layer. */
@@ -17,74 +17,111 @@ export interface UnpackLimits {
 const wholeFileLimit = 256 * 1024;
 
 /**
- * Reads one layer's uncompressed tar into the repository's staging area; its change list, in archive order. The stream
+ * Reads one layer's uncompressed tar into the staging area; its change list, in archive order. The stream
  * is read to its end before the list is given. Throws E_LAYER, E_LIMIT, and what the stream throws.
  */
 export async function unpack(
   stream: AsyncIterable<Buffer>,
-  repository: Repository,
+  staging: Staging,
   limits: UnpackLimits,
 ): Promise<readonly LayerChange[]> {
-  const sink = openSink(repository, limits);
+  const unpacking = openUnpacking(staging, limits);
   try {
-    const reader = openTarReader(sink);
-    for await (const chunk of stream) reader.write(chunk);
-    reader.finish();
+    for await (const chunk of stream) unpacking.write(chunk);
+    return unpacking.finish();
   } catch (error) {
-    sink.abandon();
+    unpacking.abandon();
     throw error;
   }
-  return sink.changes;
 }
 
-interface UnpackSink extends TarSink {
-  readonly changes: LayerChange[];
+/** One layer's tar on its way into the staging area, piece by piece. */
+export interface Unpacking {
+  /** Takes the next bytes; the buffer may be reused when this returns. Throws E_LAYER, E_LIMIT. */
+  write(chunk: Buffer): void;
+  /** Says that there are no more; the change list, in archive order. Throws E_LAYER. */
+  finish(): readonly LayerChange[];
+  /** Closes what is open. */
   abandon(): void;
 }
 
-function openSink(repository: Repository, limits: UnpackLimits): UnpackSink {
+/** See unpack. */
+export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking {
   const changes: LayerChange[] = [];
+  const parts = openParts();
   let planned: PlannedChange | undefined;
-  let whole: Buffer[] = [];
   let writer: FileWriter | undefined;
 
-  return {
-    changes,
+  const reader = openTarReader({
     entry(entry) {
       checkLimits(entry, changes.length, limits);
       planned = planChange(entry);
-      if (planned?.kind === "file" && entry.size > wholeFileLimit)
-        writer = openFileWriter(repository, planned.attributes);
+      parts.clear();
+      if (planned?.kind === "file" && entry.size > wholeFileLimit) writer = openFileWriter(staging, planned.attributes);
     },
     data(chunk) {
       if (planned?.kind !== "file") return;
       if (writer !== undefined) writer.write(chunk);
-      else whole.push(whole.length === 0 && chunk.length === planned.size ? chunk : Buffer.from(chunk));
+      // Content that comes in one piece is stored before the reader goes on.
+      else parts.add(chunk, chunk.length === planned.size);
     },
     end() {
-      if (planned !== undefined) changes.push(storeChange(repository, planned, whole, writer));
+      if (planned !== undefined) changes.push(storeChange(staging, planned, writer?.finish, parts.content));
       planned = undefined;
-      whole = [];
       writer = undefined;
+    },
+  });
+
+  return {
+    write: reader.write,
+    finish() {
+      reader.finish();
+      return changes;
     },
     abandon: () => writer?.abandon(),
   };
 }
 
+interface Parts {
+  clear(): void;
+  /** `whole` says that there is no other part: it is not copied. */
+  add(chunk: Buffer, whole: boolean): void;
+  content(): Buffer;
+}
+
+/** Puts together files of at most `wholeFileLimit` bytes, one after the other in the same memory. */
+function openParts(): Parts {
+  let memory: Buffer | undefined;
+  let only: Buffer | undefined;
+  let size = 0;
+  return {
+    clear() {
+      only = undefined;
+      size = 0;
+    },
+    add(chunk, whole) {
+      if (whole) {
+        only = chunk;
+        return;
+      }
+      memory ??= Buffer.allocUnsafeSlow(wholeFileLimit);
+      size += chunk.copy(memory, size);
+    },
+    content: () => only ?? memory?.subarray(0, size) ?? Buffer.alloc(0),
+  };
+}
+
 function storeChange(
-  repository: Repository,
+  staging: Staging,
   planned: PlannedChange,
-  whole: readonly Buffer[],
-  writer: FileWriter | undefined,
+  finish: (() => string) | undefined,
+  content: () => Buffer,
 ): LayerChange {
   switch (planned.kind) {
-    case "file": {
-      const only = whole.length === 1 ? whole[0] : undefined;
-      const object = writer?.finish() ?? storeFile(repository, planned.attributes, only ?? Buffer.concat(whole));
-      return { ...planned, object };
-    }
+    case "file":
+      return { ...planned, object: finish?.() ?? storeFile(staging, planned.attributes, content()) };
     case "symlink":
-      return { ...planned, object: storeSymlink(repository, planned.attributes, planned.target) };
+      return { ...planned, object: storeSymlink(staging, planned.attributes, planned.target) };
     default:
       return planned;
   }

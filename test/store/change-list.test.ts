@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
-import { readChangeList, readWholeChangeList, writeChangeList } from "../../src/store/change-list.ts";
+import { formatChanges, readChangeList, readWholeChangeList, writeChangeList } from "../../src/store/change-list.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 
 const diffId = digestOf("a layer");
@@ -34,10 +34,14 @@ const change: fc.Arbitrary<LayerChange> = fc.oneof(
 );
 
 function written(images: string): string {
-  writeChangeList(images, diffId, [
-    { kind: "whiteout", path: "a" },
-    { kind: "opaque", path: "b" },
-  ]);
+  writeChangeList(
+    images,
+    diffId,
+    formatChanges([
+      { kind: "whiteout", path: "a" },
+      { kind: "opaque", path: "b" },
+    ]),
+  );
   const [name = ""] = readdirSync(join(images, "layers"));
   return join(images, "layers", name);
 }
@@ -47,7 +51,7 @@ describe("a change list", () => {
     const images = scratchDirectory();
     fc.assert(
       fc.property(fc.array(change, { maxLength: 6 }), (changes) => {
-        writeChangeList(images, diffId, changes);
+        writeChangeList(images, diffId, formatChanges(changes));
         // JSON knows no negative zero, and no time needs one.
         expect(readChangeList(images, diffId)).toEqual(JSON.parse(JSON.stringify(changes)));
         expect(JSON.parse(JSON.stringify(changes)).length).toBe(changes.length);
@@ -59,7 +63,7 @@ describe("a change list", () => {
   it("that is not there is undefined, and one without changes is empty", () => {
     const images = scratchDirectory();
     expect(readChangeList(images, diffId)).toBeUndefined();
-    writeChangeList(images, diffId, []);
+    writeChangeList(images, diffId, formatChanges([]));
     expect(readChangeList(images, diffId)).toEqual([]);
     expect(readChangeList(images, digestOf("another layer"))).toBeUndefined();
   });
@@ -114,7 +118,7 @@ describe("a change list", () => {
     const path = written(images);
     writeFileSync(join(images, "layers", `.${path.split("/").at(-1)}.keelson-new`), "half of a li");
     expect(readChangeList(images, diffId)).toHaveLength(2);
-    writeChangeList(images, diffId, []);
+    writeChangeList(images, diffId, formatChanges([]));
     expect(readdirSync(join(images, "layers"))).toHaveLength(1);
   });
 });

@@ -23,7 +23,7 @@ async function newStore(): Promise<StorePaths> {
   const paths = storePaths(join(scratchDirectory(), "keelson"));
   const stage = openStage(paths, limits);
   const diffId = digestOf(below);
-  await stage.addLayer(diffId, piece(below));
+  await stage.addLayer(diffId, () => piece(below));
   const config = Buffer.from(
     JSON.stringify({ os: "linux", architecture: "amd64", rootfs: { type: "layers", diff_ids: [diffId] } }),
   );
@@ -53,7 +53,7 @@ it("a stage beside the store takes from it what is there, writes only what is no
   const stage = openStage(paths, limits, scratch);
   expect([stage.hasLayer(digestOf(below)), stage.hasLayer(digestOf(above))]).toEqual([true, false]);
   await stage.addLayer(digestOf(below));
-  await stage.addLayer(digestOf(above), piece(above));
+  await stage.addLayer(digestOf(above), () => piece(above));
   expect(stage.hasLayer(digestOf(above))).toBe(true);
   const tree = stage.tree();
   const read = (name: string): readonly [string, boolean] => {
@@ -83,7 +83,7 @@ it("nor is there anything of it where there is no store, and it cannot be publis
   const [paths, scratch] = [storePaths(join(scratchDirectory(), "keelson")), scratchDirectory()];
   const stage = openStage(paths, limits, scratch);
   expect(stage.hasLayer(digestOf(below))).toBe(false);
-  await stage.addLayer(digestOf(below), piece(below));
+  await stage.addLayer(digestOf(below), () => piece(below));
   const image = { digest: digestOf(below), id: digestOf(below), commit: "", pulled: "", kept: false };
   expect(() => stage.publish(image, Buffer.alloc(0), Buffer.alloc(0))).toThrow("outside the store");
   stage.discard();

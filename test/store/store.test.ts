@@ -40,7 +40,7 @@ async function put(
   const stage = openStage(paths, limits);
   for (const [index, tar] of layers.entries()) {
     const diffId = diffIds[index] as Digest;
-    await stage.addLayer(diffId, stage.hasLayer(diffId) ? undefined : piece(tar));
+    await stage.addLayer(diffId, stage.hasLayer(diffId) ? undefined : () => piece(tar));
   }
   const digest = digestOf(manifest);
   const commit = stage.commit(digest, parseImageConfig(config, layers.length, "test"));

@@ -1,7 +1,7 @@
 import { KeelsonError } from "../../errors.ts";
 import type { Drift } from "../../host/drift.ts";
 import type { Digest } from "../../image/digest.ts";
-import { writeChangeList } from "../../store/change-list.ts";
+import { formatChanges, writeChangeList } from "../../store/change-list.ts";
 import { readStoredDocument, writeDocuments } from "../../store/documents.ts";
 import { imageRef, indexPath, readImages, writeImage } from "../../store/images.ts";
 import { removeFile } from "../../store/remove.ts";
@@ -64,7 +64,7 @@ async function healChangeLists(work: Work, image: KnownImage): Promise<void> {
     await attempt(work, [finding.path], async () => {
       const { value, from } = await fetchLayer(work.world, lost, repository, work.tlsVerify);
       repository.publish();
-      writeChangeList(paths.images, finding.diffId, value);
+      writeChangeList(paths.images, finding.diffId, formatChanges(value));
       work.sources.set(finding.path, from);
     });
   }

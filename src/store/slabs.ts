@@ -1,0 +1,128 @@
+/** What a slab is handed over for; the number travels in shared memory. */
+export const slabKinds = { data: 0, finish: 1, abandon: 2 } as const;
+export type SlabKind = keyof typeof slabKinds;
+
+/** Memory that two threads share: one fills slabs, the other empties them in the order they were handed over. */
+export interface SharedSlabs {
+  readonly bytes: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+}
+
+const slabSize = 256 * 1024;
+const slabCount = 16;
+/** Of `control`, in words: counters that only grow, and flags. */
+const handed = 0;
+const emptied = 1;
+const stop = 2;
+const stopped = 3;
+const queue = 4;
+/** A queue entry: slab, stream, length, kind. */
+const entrySize = 4;
+const stopPatience = 60_000;
+
+export function makeSlabs(): SharedSlabs {
+  return {
+    bytes: new SharedArrayBuffer(slabSize * slabCount),
+    control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * (queue + entrySize * slabCount)),
+  };
+}
+
+/** The side that fills. */
+export interface SlabFiller {
+  /** An empty slab; waits for one. */
+  take(): Buffer | Promise<Buffer>;
+  /** Hands over the first `length` bytes of a slab from take. */
+  hand(slab: Buffer, length: number, stream: number, kind: SlabKind): void;
+  /** Whether these are bytes of a slab from take, from its beginning. */
+  owns(bytes: Buffer): boolean;
+  /** Whoever waits for a slab gets this error: the other thread has died. */
+  fail(error: unknown): void;
+  /** Returns when the other thread touches nothing any more. */
+  stop(): void;
+}
+
+export function openFiller({ bytes, control }: SharedSlabs): SlabFiller {
+  const words = new Int32Array(control);
+  const free = openFreeSlabs(words);
+  let failure: unknown;
+
+  function slab(index: number): Buffer {
+    return Buffer.from(bytes, index * slabSize, slabSize);
+  }
+
+  async function waitForSlab(): Promise<Buffer> {
+    for (;;) {
+      if (failure !== undefined) throw failure;
+      const count = Atomics.load(words, emptied);
+      const index = free.take();
+      if (index !== undefined) return slab(index);
+      await Atomics.waitAsync(words, emptied, count).value;
+    }
+  }
+
+  return {
+    take() {
+      const index = free.take();
+      return index === undefined ? waitForSlab() : slab(index);
+    },
+    hand(given, length, stream, kind) {
+      const index = given.byteOffset / slabSize;
+      const count = Atomics.load(words, handed);
+      words.set([index, stream, length, slabKinds[kind]], queue + entrySize * (count % slabCount));
+      free.lend(index);
+      Atomics.store(words, handed, count + 1);
+      Atomics.notify(words, handed);
+    },
+    owns: (given) => given.buffer === (bytes as ArrayBufferLike) && given.byteOffset % slabSize === 0,
+    fail(error) {
+      failure = error;
+      Atomics.notify(words, emptied);
+    },
+    stop() {
+      Atomics.store(words, stop, 1);
+      // It may be waiting for the next slab.
+      Atomics.add(words, handed, slabCount);
+      Atomics.notify(words, handed);
+      Atomics.wait(words, stopped, 0, stopPatience);
+    },
+  };
+}
+
+/** The slabs that are with neither side; those handed over come back in the same order. */
+function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(index: number): void } {
+  const free = Array.from({ length: slabCount }, (_, index) => index);
+  const lent: number[] = [];
+  let returned = 0;
+  return {
+    take() {
+      for (const count = Atomics.load(words, emptied); returned < count; returned++) free.push(lent.shift() ?? 0);
+      return free.pop();
+    },
+    lend: (index) => void lent.push(index),
+  };
+}
+
+/**
+ * The side that empties: calls `use` for each slab until the other side says stop. Blocks the thread while there is
+ * nothing to do.
+ */
+export function emptySlabs(
+  { bytes, control }: SharedSlabs,
+  use: (stream: number, kind: number, bytes: Buffer) => void,
+): void {
+  const words = new Int32Array(control);
+  try {
+    for (let count = 0; ; count++) {
+      while (Atomics.load(words, handed) === count) Atomics.wait(words, handed, count);
+      if (Atomics.load(words, stop) === 1) return;
+      const at = queue + entrySize * (count % slabCount);
+      const [index = 0, stream = 0, length = 0, kind = 0] = words.subarray(at, at + entrySize);
+      use(stream, kind, Buffer.from(bytes, index * slabSize, length));
+      Atomics.add(words, emptied, 1);
+      Atomics.notify(words, emptied);
+    }
+  } finally {
+    Atomics.store(words, stopped, 1);
+    Atomics.notify(words, stopped);
+  }
+}
