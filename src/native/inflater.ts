@@ -1,23 +1,6 @@
 import { type Ffi, ffi } from "./ffi.ts";
-
-/** Decompresses piece by piece, in the thread that asks. */
-export interface Inflater {
-  /**
-   * Expands some of `input` into some of `output`. Compressed data that has ended, and what may be ignored behind it, counts as
-   * read. Throws an Error whose code begins with `Z_` or `ZSTD_` for damaged data.
-   */
-  step(input: Uint8Array, output: Uint8Array): Step;
-  /** Whether the compressed data may end here. */
-  complete(): boolean;
-  /** Frees what it holds; needed once, also after an error. */
-  close(): void;
-}
-
-/** Bytes read and written by one step. Either is 0 with nothing more to be had from this input or room in this output. */
-export interface Step {
-  readonly read: number;
-  readonly written: number;
-}
+import { bindIsal } from "./isal.ts";
+import { compressionError, type Inflater, type Step } from "./step.ts";
 
 type Library = ReturnType<Ffi["load"]>;
 type Open = () => Inflater;
@@ -36,23 +19,28 @@ const windowLogMax = 100;
 /** ZSTD_error_prefix_unknown */
 const unknownPrefix = 10;
 
-let openers: { readonly gzip: Open; readonly zstd: (windowLog: number) => Inflater } | undefined;
+let openers: { readonly gzip: Open; readonly own: Open; readonly zstd: (windowLog: number) => Inflater } | undefined;
 let absent = false;
 
 /**
- * zlib and zstd as Node itself is linked with them, called without the thread pool between; undefined where this Node does
- * not show them.
+ * zlib and zstd as Node itself is linked with them, called without the thread pool between, and libisal for gzip where the
+ * host has it, unless Node's `own` is wanted; undefined where this Node does not show them.
  */
-export function openInflater(compression: "gzip" | "zstd", zstdWindowLog: number): Inflater | undefined {
+export function openInflater(compression: "gzip" | "zstd", zstdWindowLog: number, own = false): Inflater | undefined {
   if (absent) return undefined;
   try {
-    const own = ffi().load(null);
-    openers ??= { gzip: bindZlib(own), zstd: bindZstd(own) };
+    openers ??= bindAll(ffi().load(null));
   } catch {
     absent = true;
     return undefined;
   }
-  return compression === "gzip" ? openers.gzip() : openers.zstd(zstdWindowLog);
+  if (compression === "zstd") return openers.zstd(zstdWindowLog);
+  return own ? openers.own() : openers.gzip();
+}
+
+function bindAll(library: Library): NonNullable<typeof openers> {
+  const own = bindZlib(library);
+  return { gzip: bindIsal() ?? own, own, zstd: bindZstd(library) };
 }
 
 /** https://github.com/madler/zlib/blob/master/zlib.h, its z_stream on a machine of 64 bits. */
@@ -131,8 +119,4 @@ function bindZstd(own: Library): (windowLog: number) => Inflater {
 
     return { step, complete: () => between || ignoring, close: () => void free(context) };
   };
-}
-
-function compressionError(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

@@ -2,7 +2,8 @@ import type { Transform } from "node:stream";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { errnoOf } from "../errors.ts";
 import type { Compression } from "../image/manifest.ts";
-import { type Inflater, openInflater } from "../native/inflater.ts";
+import { openInflater } from "../native/inflater.ts";
+import { compressionError, type Inflater } from "../native/step.ts";
 
 // A thread of the pool inflates each piece: small pieces spend their time on the way there and back.
 const pieceSize = 512 * 1024;
@@ -32,39 +33,38 @@ export async function* inflate(
   take: TakeBuffer = () => Buffer.allocUnsafeSlow(outputSize),
 ): AsyncGenerator<Buffer> {
   const inflater = openInflater(compression, zstdWindowLog);
-  if (inflater === undefined) return yield* inflateInPool(compressed, compression);
-  try {
-    yield* inflateHere(compressed, inflater, take);
-  } finally {
-    inflater.close();
-  }
-  if (!inflater.complete()) throw Object.assign(new Error("unexpected end of file"), { code: "Z_BUF_ERROR" });
+  yield* inflater === undefined ? inflateInPool(compressed, compression) : inflateHere(compressed, inflater, take);
 }
 
-/** Every piece but the last is as large as its buffer. */
-async function* inflateHere(
+/** The same with one inflater, which is closed. Every piece but the last is as large as its buffer. */
+export async function* inflateHere(
   compressed: AsyncIterator<Uint8Array>,
   inflater: Inflater,
   take: TakeBuffer,
 ): AsyncGenerator<Buffer> {
-  let output = await take();
-  let filled = 0;
-  for (let more = true; more; ) {
-    const { done, value } = await compressed.next();
-    more = !done;
-    let rest = done ? new Uint8Array(0) : value;
-    for (;;) {
-      const { read, written } = inflater.step(rest, output.subarray(filled));
-      rest = rest.subarray(read);
-      filled += written;
-      if (filled === output.length) {
-        yield output;
-        output = await take();
-        filled = 0;
-      } else if (rest.length === 0 || read + written === 0) break;
+  try {
+    let output = await take();
+    let filled = 0;
+    for (let more = true; more; ) {
+      const { done, value } = await compressed.next();
+      more = !done;
+      let rest = done ? new Uint8Array(0) : value;
+      for (;;) {
+        const { read, written } = inflater.step(rest, output.subarray(filled));
+        rest = rest.subarray(read);
+        filled += written;
+        if (filled === output.length) {
+          yield output;
+          output = await take();
+          filled = 0;
+        } else if (rest.length === 0 || read + written === 0) break;
+      }
     }
+    if (filled > 0) yield output.subarray(0, filled);
+  } finally {
+    inflater.close();
   }
-  if (filled > 0) yield output.subarray(0, filled);
+  if (!inflater.complete()) throw compressionError("Z_BUF_ERROR", "unexpected end of file");
 }
 
 /** The same by Node's streams, in threads of its pool. */
