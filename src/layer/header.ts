@@ -64,10 +64,26 @@ export function sizeNumber(value: number): number {
 export function numberField(block: Buffer, offset: number, length: number, what: string): number {
   const first = block[offset] ?? 0;
   if (first & 0x80) return base256(block, offset, length, what);
+  const plain = plainOctal(block, offset, length);
+  if (plain !== undefined) return plain;
   const text = textField(block, offset, length).trim();
   if (text === "") return 0;
   if (!/^[0-7]+$/.test(text)) throw badTar(`the ${what} ${printable(text)} is not octal`);
   return Number.parseInt(text, 8);
+}
+
+/** Digits up to the field's end, a NUL or a space with nothing but NULs behind it: what nearly every writer writes. */
+function plainOctal(block: Buffer, offset: number, length: number): number | undefined {
+  let value = 0;
+  let at = offset;
+  for (const end = offset + length; at < end; at++) {
+    const byte = block[at] ?? 0;
+    if (byte === 0 || byte === 0x20) break;
+    if (byte < 0x30 || byte > 0x37) return undefined;
+    value = value * 8 + byte - 0x30;
+  }
+  if (block[at] === 0x20 && at < offset + length - 1 && block[at + 1] !== 0) return undefined;
+  return at === offset ? undefined : value;
 }
 
 export function badTar(why: string): KeelsonError {

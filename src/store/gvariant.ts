@@ -69,6 +69,41 @@ function lay(items: readonly Variant[]): { parts: Buffer[]; ends: number[]; size
   return { parts, ends, size };
 }
 
+/** A row of a list that is kept by name: `(s` and an `ay` of 32 bytes for each sum `)`, sums as hex. */
+export interface NamedSums {
+  readonly name: string;
+  readonly sums: readonly string[];
+}
+
+const sumSize = 32;
+
+/** The array of such rows, all with the same number of sums: what `array` and `tuple` would give, written in one go. */
+export function arrayOfSums(rows: readonly NamedSums[]): Variant {
+  let size = 0;
+  const ends = rows.map(({ name, sums }) => {
+    const body = name.length + 1 + sumSize * sums.length;
+    size += body + offsetWidth(body, sums.length) * sums.length;
+    return size;
+  });
+  const width = offsetWidth(size, rows.length);
+  const bytes = Buffer.alloc(size + width * rows.length);
+  let at = 0;
+  for (const row of rows) at = writeRow(bytes, at, row);
+  for (const end of ends) at = bytes.writeUIntLE(end, at, width);
+  return { bytes, alignment: 1, fixed: false };
+}
+
+/** Where the next one begins. The last sum needs no offset; those of the others stand at the end, in reverse order. */
+function writeRow(bytes: Buffer, start: number, { name, sums }: NamedSums): number {
+  const nameSize = name.length + 1;
+  const width = offsetWidth(nameSize + sumSize * sums.length, sums.length);
+  bytes.write(name, start, "latin1");
+  let at = start + nameSize;
+  for (const sum of sums) at += bytes.write(sum, at, "hex");
+  for (let index = sums.length - 1; index >= 0; index--) at = bytes.writeUIntLE(nameSize + sumSize * index, at, width);
+  return at;
+}
+
 /** The fewest bytes that can hold the size of the whole container, offsets included. */
 function offsetWidth(size: number, count: number): number {
   for (const width of [1, 2, 4]) if (size + count * width < 2 ** (8 * width)) return width;

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes, Xattrs } from "../layer/entry.ts";
-import { array, byteArray, string, tuple, uint32, uint64, type Variant } from "./gvariant.ts";
+import { array, arrayOfSums, byteArray, string, tuple, uint32, uint64, type Variant } from "./gvariant.ts";
 
 /** Types of OSTree objects; `file` is content, the others are metadata. https://ostreedev.github.io/ostree/repo/ */
 export type ObjectKind = "file" | "dirtree" | "dirmeta" | "commit";
@@ -56,11 +56,9 @@ export interface DirtreeDirectory {
 
 /** A directory's names: `(a(say)a(sayay))`, both lists in byte order of name. */
 export function dirtreeBytes(files: readonly DirtreeEntry[], directories: readonly DirtreeDirectory[]): Buffer {
-  const fileRows = files.map(({ name, object }) => tuple([string(name), checksum(object)]));
-  const directoryRows = directories.map((row) =>
-    tuple([string(row.name), checksum(row.dirtree), checksum(row.dirmeta)]),
-  );
-  return tuple([array(fileRows, 1), array(directoryRows, 1)]).bytes;
+  const fileRows = files.map(({ name, object }) => ({ name, sums: [object] }));
+  const directoryRows = directories.map(({ name, dirtree, dirmeta }) => ({ name, sums: [dirtree, dirmeta] }));
+  return tuple([arrayOfSums(fileRows), arrayOfSums(directoryRows)]).bytes;
 }
 
 /** A commit without parent: `(a{sv}aya(say)sstayay)`. `timestamp` in seconds since 1970. */
