@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import { readContainer, readCurrent } from "../host/deployments.ts";
 import type { Digest } from "../image/digest.ts";
-import { formatDaemonImage } from "../image/engine-reference.ts";
+import type { DaemonReference, StorageReference } from "../image/engine-reference.ts";
+import { formatVersioned } from "../image/grammar.ts";
 import { containerNameOf, formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import { formatSize } from "../output.ts";
 import { type BundledImage, writeBundle } from "../source/bundle.ts";
@@ -93,9 +94,14 @@ function bundleName(reference: Reference, digest: Digest): string {
       ? formatReference(reference)
       : `${reference.host}/${reference.repository}@${digest}`;
   }
-  const tag = "path" in reference ? reference.tag : formatDaemonImage(reference);
+  const tag = "path" in reference ? reference.tag : engineName(reference);
   if (tag !== undefined && qualified(tag) !== undefined) return tag;
   return `${containerNameOf(reference).replace(/[^A-Za-z0-9]+/g, "-")}:latest`;
+}
+
+/** What an engine calls it; an id is no name. */
+function engineName(reference: DaemonReference | StorageReference): string | undefined {
+  return "name" in reference && reference.name !== undefined ? formatVersioned(reference.name) : undefined;
 }
 
 function sameName(name: string): KeelsonError {
