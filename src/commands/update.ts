@@ -222,8 +222,10 @@ async function planUpdate(
 /** A failure puts the earlier deployment back, running if it ran; the new one stays on disk, marked, to be looked at. */
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
   const { deployments, repository } = world.paths;
+  // A deployment without its image is never on the disk, not even amid this.
+  const naming = image.publish();
   stageDeployment(world.root, deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
-  const changes = [...plan.changes, ...image.publish()];
+  const changes = [...plan.changes, ...naming];
   world.signal.throwIfAborted();
   const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes } as const;
   try {
