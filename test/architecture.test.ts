@@ -40,10 +40,11 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/name": { imports: forCommands },
   "commands/offer": { imports: forCommands },
   "commands/pull": { imports: [...forCommands, "commands/name", "commands/offer"] },
+  "commands/transfer": { imports: forCommands },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   // One command of several files.
   "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
-  commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose"] },
+  commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose", "commands/transfer"] },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
 };
@@ -79,12 +80,13 @@ const forbidden: readonly IForbiddenRuleType[] = [
               "commands/offer",
               "commands/name",
               "commands/propose",
+              "commands/transfer",
               "commands/repair",
             ]),
           }
         : {};
     const from = { path: pathsOf([name]), ...shared };
-    // A command is one file; among themselves they share only what pulls, what names and what proposes.
+    // A command is one file; among themselves they share only what pulls, names, proposes and copies.
     const within = name === "commands" ? [] : [name];
     const own = pathsOf([...within, "errors", ...imports]);
     const core = { dependencyTypes: ["core" as const], pathNot: `^(?:${(builtIns ?? []).join("|")})$` };

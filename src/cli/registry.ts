@@ -70,10 +70,14 @@ function addCopy(program: Command, act: Act): void {
     .option("-a, --all", "every image of an index, and the index itself", false)
     .option("--format <format>", "write manifests as oci or as v2s2, Docker's schema 2")
     .option("--compress <with>", "compress layers with gzip or zstd where they are not")
+    .option("--remove-signatures", "leave signatures behind", false)
+    .addOption(insecurePolicy())
     .addOption(platform())
     .addOption(tlsVerify())
     .addOption(truth("--src-tls-verify", "the same for the source alone"))
     .addOption(truth("--dest-tls-verify", "the same for the destination alone"))
+    .option("--src-creds <user:password>", "credentials for the source's registry")
+    .option("--dest-creds <user:password>", "credentials for the destination's registry")
     .action(
       act(async (world, from: string, to: string, options: Omit<CopyRequest, "from" | "to">) => {
         const { copy } = await import("../commands/copy.ts");

@@ -138,9 +138,9 @@ function parseRegistry(text: string): RegistryReference {
 function blocked(reference: RegistryReference, rule: RegistryRule): KeelsonError {
   return new KeelsonError(
     "E_BLOCKED",
-    `${formatReference(reference)} may not be fetched: ${rule.file} blocks ${rule.prefix}`,
+    `${formatReference(reference)} may not be used: ${rule.file} blocks ${rule.prefix}`,
     {
-      hint: "Whoever keeps that file does not want images from there; take another image, or change the file.",
+      hint: "Whoever keeps that file wants nothing to do with that registry; take another one, or change the file.",
     },
   );
 }

@@ -44,26 +44,39 @@ export interface Attached {
 }
 
 /**
- * The manifest that holds signatures, as cosign writes it: each is a layer. Those in OpenPGP are layers of a type of their own.
- * https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ * The manifest that holds signatures, as cosign writes it: each is a layer, behind those that are attached `before`. Those in
+ * OpenPGP are layers of a type of their own. https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
  */
-export function attachmentOf(signatures: readonly ImageSignature[]): Attached {
-  const layers = signatures.map((signature) => {
-    const sigstore = signature.kind === "sigstore";
-    const bytes = sigstore ? signature.payload : signature.bytes;
-    const described = { mediaType: sigstore ? cosignType : openPgpType, size: bytes.length, digest: digestOf(bytes) };
-    return { bytes, described, notes: sigstore ? { annotations: signature.annotations } : {} };
-  });
-  const rootfs = { type: "layers", diff_ids: layers.map(({ described }) => described.digest) };
+export function attachmentOf(signatures: readonly ImageSignature[], before: readonly Descriptor[] = []): Attached {
+  const known = new Set(before.map(identityOf));
+  const layers = signatures.map(layerOf).filter(({ described }) => !known.has(identityOf(described)));
+  const rows = [...before, ...layers.map(({ described }) => described)];
+  const rootfs = { type: "layers", diff_ids: rows.map(({ digest }) => digest) };
   const configBytes = Buffer.from(JSON.stringify({ architecture: "", os: "", config: {}, rootfs }));
   const config = { mediaType: configType, size: configBytes.length, digest: digestOf(configBytes) };
   const [mediaType] = manifestTypes;
-  const rows = layers.map(({ described, notes }) => ({ ...described, ...notes }));
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: rows }));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: rows.map(written) }));
   return {
     manifest: { bytes, digest: digestOf(bytes), size: bytes.length, mediaType },
     blobs: [{ ...config, bytes: configBytes }, ...layers.map((layer) => ({ ...layer.described, bytes: layer.bytes }))],
   };
+}
+
+function layerOf(signature: ImageSignature): { readonly described: Descriptor; readonly bytes: Uint8Array } {
+  const sigstore = signature.kind === "sigstore";
+  const bytes = sigstore ? signature.payload : signature.bytes;
+  const mediaType = sigstore ? cosignType : openPgpType;
+  const annotations = sigstore ? signature.annotations : {};
+  return { bytes, described: { mediaType, size: bytes.length, digest: digestOf(bytes), annotations } };
+}
+
+/** One payload may be signed by several keys. */
+function identityOf({ digest, annotations }: Descriptor): string {
+  return `${digest} ${JSON.stringify(Object.entries(annotations).sort())}`;
+}
+
+function written({ annotations, ...described }: Descriptor): object {
+  return Object.keys(annotations).length === 0 ? described : { ...described, annotations };
 }
 
 /** Whether an entry of a layout's index can be an attachment at all. */

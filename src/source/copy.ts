@@ -1,7 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGzip, createZstdCompress } from "node:zlib";
-import { KeelsonError } from "../errors.ts";
 import { parseImageConfig } from "../image/config.ts";
 import {
   convertIndex,
@@ -11,10 +10,10 @@ import {
   type NewLayer,
   type WrittenManifest,
 } from "../image/convert.ts";
-import { type Digest, digestOf } from "../image/digest.ts";
-import { type Descriptor, type Index, layerCompression, type Manifest, parseManifest } from "../image/manifest.ts";
-import type { Platform } from "../image/platform.ts";
+import type { Digest } from "../image/digest.ts";
+import { type Descriptor, type Index, layerCompression, type Manifest } from "../image/manifest.ts";
 import { openNameless } from "./archive.ts";
+import { type Branch, readRoot, type TreeOptions } from "./copy-tree.ts";
 import type { ImageDestination } from "./destination.ts";
 import { spool } from "./docker-save-destination.ts";
 import { readRange } from "./file-set.ts";
@@ -23,12 +22,7 @@ import { withinLimit } from "./resolution.ts";
 import type { ImageSource } from "./source.ts";
 import { checkBytes, verified } from "./verify.ts";
 
-export interface CopyOptions {
-  /** How messages call the image. */
-  readonly name: string;
-  readonly platform: Platform;
-  /** Every image of an index, and the index; otherwise the one for the platform. */
-  readonly all: boolean;
+export interface CopyOptions extends TreeOptions {
   readonly format?: ManifestFormat | undefined;
   /** Compress layers that are not compressed so already; without it they stay as they are. */
   readonly compress?: "gzip" | "zstd" | undefined;
@@ -50,15 +44,16 @@ export interface Copied {
   readonly present: number;
   readonly mounted: number;
   readonly bytes: number;
+  readonly signatures: number;
+  /** Signatures that the destination cannot hold, or that are of a form that was changed. */
+  readonly left: number;
 }
-
-const indexDepthLimit = 8;
 
 interface Work {
   readonly source: ImageSource;
   readonly destination: ImageDestination;
   readonly options: CopyOptions;
-  readonly counts: { copied: number; present: number; mounted: number; bytes: number };
+  readonly counts: { -readonly [Key in Exclude<keyof Copied, "sourceDigest" | "digest" | "mediaType">]: number };
   readonly seen: Set<Digest>;
 }
 
@@ -71,23 +66,29 @@ export async function copyImage(
   destination: ImageDestination,
   options: CopyOptions,
 ): Promise<Copied> {
-  const counts = { copied: 0, present: 0, mounted: 0, bytes: 0 };
+  const counts = { copied: 0, present: 0, mounted: 0, bytes: 0, signatures: 0, left: 0 };
   const work: Work = { source, destination, options, counts, seen: new Set() };
-  const top = await source.readTop();
-  const document = parseManifest(top.bytes, top.mediaType, options.name);
-  const [bytes, written] = await (async () => {
-    if (document.kind === "index" && options.all) {
-      if (!destination.takesIndex) throw takesOne(options.name);
-      return [top.bytes, await copyIndex(work, top.bytes, document, 1)] as const;
-    }
-    if (document.kind === "manifest") return [top.bytes, await copyManifest(work, top.bytes, document)] as const;
-    const { manifestBytes, manifest } = await source.resolve(options.platform);
-    return [manifestBytes, await copyManifest(work, manifestBytes, manifest)] as const;
-  })();
-  await destination.putManifest(written, "top");
+  const root = await readRoot(source, destination.takesIndex, options);
+  const written = await copyBranch(work, root, "top");
   options.signal?.throwIfAborted();
   await destination.commit();
-  return { sourceDigest: digestOf(bytes), digest: written.digest, mediaType: written.mediaType, ...counts };
+  return { sourceDigest: root.digest, digest: written.digest, mediaType: written.mediaType, ...counts };
+}
+
+async function copyBranch(work: Work, branch: Branch, as: "top" | "member"): Promise<WrittenManifest> {
+  const { destination, counts } = work;
+  const { digest, bytes, document, members, signatures } = branch;
+  const written =
+    document.kind === "manifest"
+      ? await copyManifest(work, bytes, document)
+      : await copyIndex(work, bytes, document, members);
+  if (signatures.length > 0) {
+    const kept = written.digest === digest ? ((await destination.putSignatures?.(digest, as, signatures)) ?? 0) : 0;
+    counts.signatures += kept;
+    counts.left += signatures.length - kept;
+  }
+  await destination.putManifest(written, as);
+  return written;
 }
 
 async function putBlob(work: Work, blob: Descriptor, content: () => Promise<AsyncIterable<Uint8Array>>): Promise<void> {
@@ -159,21 +160,15 @@ async function copyCompressed(
   }
 }
 
-async function copyIndex(work: Work, bytes: Uint8Array, index: Index, depth: number): Promise<WrittenManifest> {
-  const { source, destination, options } = work;
-  if (depth > indexDepthLimit) throw tooDeep(options.name);
+async function copyIndex(
+  work: Work,
+  bytes: Uint8Array,
+  index: Index,
+  branches: ReadonlyMap<Digest, Branch>,
+): Promise<WrittenManifest> {
   const members = new Map<Digest, WrittenManifest>();
-  for (const entry of index.manifests) {
-    const memberBytes = await source.readManifest(withinLimit(entry, options.name));
-    const member = parseManifest(memberBytes, entry.mediaType, options.name);
-    const written =
-      member.kind === "manifest"
-        ? await copyManifest(work, memberBytes, member)
-        : await copyIndex(work, memberBytes, member, depth + 1);
-    await destination.putManifest(written, "member");
-    members.set(entry.digest, written);
-  }
-  return convertIndex(bytes, index, options.format ?? formatOf(index), members);
+  for (const [digest, branch] of branches) members.set(digest, await copyBranch(work, branch, "member"));
+  return convertIndex(bytes, index, work.options.format ?? formatOf(index), members);
 }
 
 async function readDiffIds(source: ImageSource, manifest: Manifest, name: string): Promise<readonly Digest[]> {
@@ -207,16 +202,4 @@ async function* counted(
     advance(piece.length);
     yield piece;
   }
-}
-
-function takesOne(name: string): KeelsonError {
-  return new KeelsonError("E_USAGE", `${name} is an index of several images, and the destination holds one`, {
-    hint: "Leave out --all, and choose the image with --platform.",
-  });
-}
-
-function tooDeep(name: string): KeelsonError {
-  return new KeelsonError("E_LIMIT", `${name} nests indexes more than ${indexDepthLimit} deep`, {
-    hint: "Ask the image's publisher for an index that names its images directly.",
-  });
 }

@@ -1,10 +1,16 @@
-import { hexOf } from "../image/digest.ts";
+import { type Digest, digestOf, hexOf } from "../image/digest.ts";
 import { manifestLimit } from "../image/manifest.ts";
 import type { FileReference } from "../image/reference.ts";
 import { openDirectory } from "./directory.ts";
 import { readWhole, unreadable } from "./file-set.ts";
 import { openFileSource } from "./file-source.ts";
+import { readDirectorySignatures } from "./lookaside.ts";
 import type { ImageSource } from "./source.ts";
+
+/** What stands before `signature-N` of a manifest: nothing for that of the directory, `top`. */
+function signaturePrefix(digest: Digest, top: Digest): string {
+  return digest === top ? "" : `${hexOf(digest)}-`;
+}
 
 /** The first line of a `dir:` image's file `version`. */
 const directoryVersion = "Directory Transport Version: ";
@@ -19,6 +25,10 @@ export function openDirectoryImage(reference: FileReference): ImageSource {
       const version = (await readWhole(files, "version", 1024)).toString("latin1");
       if (!version.startsWith(`${directoryVersion}1.`)) throw unreadable(name, "its version is not 1");
       return { bytes: await readWhole(files, "manifest.json", manifestLimit), mediaType: undefined };
+    },
+    signatures: async (files, _name, digest) => {
+      const top = digestOf(await readWhole(files, "manifest.json", manifestLimit));
+      return readDirectorySignatures(files, signaturePrefix(digest, top));
     },
     blobPath: ({ digest }) => hexOf(digest),
     manifestPath: ({ digest }) => `${hexOf(digest)}.manifest.json`,

@@ -49,10 +49,13 @@ export async function readLookaside(
   }
 }
 
-/** The signatures in a directory of the transport dir:. Throws E_POLICY for a file that is none. */
-export function readDirectorySignatures(files: FileSet): Promise<readonly ImageSignature[]> {
+/**
+ * The signatures in a directory of the transport dir:, `signature-N` with a prefix before it. Throws E_POLICY for a file
+ * that is none.
+ */
+export function readDirectorySignatures(files: FileSet, prefix: string): Promise<readonly ImageSignature[]> {
   return readAll(files.name, async (name) => {
-    const file = await files.open(name);
+    const file = await files.open(`${prefix}${name}`);
     if (file === undefined) return undefined;
     if (file.size > sizeLimit) throw unreadable(files.name, `${name} is larger than ${sizeLimit} bytes`);
     const pieces: Buffer[] = [];

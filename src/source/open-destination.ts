@@ -1,17 +1,18 @@
 import { KeelsonError } from "../errors.ts";
-import { formatReference, type Reference } from "../image/reference.ts";
+import { formatReference, type Reference, type RegistryReference } from "../image/reference.ts";
 import type { ImageDestination } from "./destination.ts";
 import { openDaemonDestination } from "./docker-daemon.ts";
 import { openDockerSaveDestination, openSavedFile } from "./docker-save-destination.ts";
 import { openDirectoryDestination, openLayoutDestination } from "./file-destination.ts";
 import type { SourceOptions } from "./options.ts";
+import { type OwnEndpoint, ownEndpoint } from "./own-endpoint.ts";
 import { openRegistryDestination } from "./registry-destination.ts";
 
 /** The place that `reference` names, to write an image to. */
 export async function openDestination(reference: Reference, options: SourceOptions): Promise<ImageDestination> {
   switch (reference.kind) {
     case "registry":
-      return openRegistryDestination(reference, options);
+      return openRegistryAt(await ownEndpoint(reference, options));
     case "oci":
     case "oci-archive":
       return openLayoutDestination(reference);
@@ -37,4 +38,8 @@ export async function openDestination(reference: Reference, options: SourceOptio
         hint: "Write docker-archive:FILE:NAME:TAG, or leave the name out.",
       });
   }
+}
+
+function openRegistryAt({ reference, options }: OwnEndpoint<RegistryReference>): ImageDestination {
+  return openRegistryDestination(reference, options);
 }

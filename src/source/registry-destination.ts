@@ -7,11 +7,14 @@ import type { BlobName, ImageDestination } from "./destination.ts";
 import type { HttpResponse } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
 import { namedOf } from "./registry.ts";
+import { attachSignatures } from "./registry-signatures.ts";
 import { openRepository, type Repository } from "./repository.ts";
 import { pause, waitAfter } from "./retry.ts";
 
 const chunkSize = 16 * 1024 * 1024;
 const tries = 5;
+/** What cancelling may take, in milliseconds. */
+const cancelTime = 3_000;
 
 /**
  * A tag of a registry. A blob goes in one request, or in parts of 16 MiB where it is larger; a part that breaks off goes on where
@@ -20,42 +23,76 @@ const tries = 5;
 export function openRegistryDestination(reference: RegistryReference, options: SourceOptions): ImageDestination {
   const repository = openRepository(namedOf(reference), options, "pull,push");
   const sessions = new Map<Digest, string>();
-  const head = async (path: string): Promise<boolean> =>
-    repository.send({ method: "HEAD", path }, async (response) => {
-      if (response.status !== 200 && response.status !== 404) throw await repository.failure(response);
-      response.discard();
-      return response.status === 200;
-    });
-  const begin = async (query: string): Promise<{ readonly mounted: boolean; readonly session: string }> =>
-    repository.send({ method: "POST", path: `blobs/uploads/${query}` }, async (response) => {
-      if (response.status !== 201 && response.status !== 202) throw await repository.failure(response);
-      response.discard();
-      return { mounted: response.status === 201, session: response.status === 201 ? "" : sessionOf(response) };
-    });
+  const hasBlob: ImageDestination["hasBlob"] = ({ digest }) => isThere(repository, `blobs/${digest}`);
+  const putBlob: ImageDestination["putBlob"] = async (blob, content) => {
+    const session = sessions.get(blob.digest) ?? (await beginUpload(repository, "")).session;
+    const moved = (next: string): void => void sessions.set(blob.digest, next);
+    moved(session);
+    try {
+      await upload(repository, session, blob, content, options, moved);
+    } catch (error) {
+      if (options.signal?.aborted || !(await hasBlob(blob).catch(() => false))) throw error;
+    }
+    sessions.delete(blob.digest);
+  };
   return {
     takesIndex: true,
-    hasBlob: ({ digest }) => head(`blobs/${digest}`),
+    hasBlob,
     mountBlob: async ({ digest }, from) => {
       if (!from.startsWith(`${reference.host}/`)) return false;
       const query = new URLSearchParams({ mount: digest, from: from.slice(reference.host.length + 1) });
-      const { mounted, session } = await begin(`?${query}`);
+      const { mounted, session } = await beginUpload(repository, `?${query}`);
       // What is not mounted is an upload that has begun.
       if (!mounted) sessions.set(digest, session);
       return mounted;
     },
-    putBlob: async (blob, content) => {
-      const session = sessions.get(blob.digest) ?? (await begin("")).session;
-      sessions.delete(blob.digest);
-      try {
-        await upload(repository, session, blob, content, options);
-      } catch (error) {
-        if (options.signal?.aborted || (await head(`blobs/${blob.digest}`).catch(() => false)) === false) throw error;
-      }
-    },
+    putBlob,
     putManifest: (manifest, as) => putManifest(repository, reference, manifest, as),
+    putSignatures: (digest, _as, signatures) =>
+      attachSignatures(repository, { hasBlob, putBlob }, digest, signatures, (manifest, tag) =>
+        putManifest(
+          repository,
+          { kind: "registry", host: reference.host, repository: reference.repository, tag },
+          manifest,
+          "top",
+        ),
+      ),
     commit: async () => {},
-    close: async () => repository.close(),
+    close: async () => {
+      repository.close();
+      if (sessions.size > 0) await cancel(reference, [...sessions.values()], options);
+    },
   };
+}
+
+/** Tells the registry that nothing more comes, also when it is an interruption that ends the copy. What it does not take, it sweeps itself. */
+async function cancel(reference: RegistryReference, sessions: readonly string[], given: SourceOptions): Promise<void> {
+  const options = { ...given, signal: AbortSignal.timeout(cancelTime) };
+  const repository = openRepository(namedOf(reference), options, "pull,push");
+  const drop = (path: string): Promise<void> =>
+    repository.send({ method: "DELETE", path, patient: false }, async (response) => response.discard());
+  await Promise.allSettled(sessions.map(drop));
+  repository.close();
+}
+
+async function isThere(repository: Repository, path: string): Promise<boolean> {
+  return repository.send({ method: "HEAD", path }, async (response) => {
+    if (response.status !== 200 && response.status !== 404) throw await repository.failure(response);
+    response.discard();
+    return response.status === 200;
+  });
+}
+
+/** An upload, or nothing more to do where the query asked for a blob to be mounted. */
+async function beginUpload(
+  repository: Repository,
+  query: string,
+): Promise<{ readonly mounted: boolean; readonly session: string }> {
+  return repository.send({ method: "POST", path: `blobs/uploads/${query}` }, async (response) => {
+    if (response.status !== 201 && response.status !== 202) throw await repository.failure(response);
+    response.discard();
+    return { mounted: response.status === 201, session: response.status === 201 ? "" : sessionOf(response) };
+  });
 }
 
 async function upload(
@@ -64,6 +101,7 @@ async function upload(
   blob: BlobName,
   content: AsyncIterable<Uint8Array>,
   options: SourceOptions,
+  moved: (session: string) => void,
 ): Promise<void> {
   let at = session;
   let offset = 0;
@@ -71,6 +109,7 @@ async function upload(
   for await (const chunk of chunked(content)) {
     if (last !== undefined) {
       at = await sendChunk(repository, at, offset, last, options);
+      moved(at);
       offset += last.length;
     }
     last = chunk;

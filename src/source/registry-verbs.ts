@@ -5,6 +5,7 @@ import type { RegistryReference } from "../image/reference.ts";
 import type { Credentials } from "./credential-helper.ts";
 import type { HttpResponse } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
+import { ownEndpoint } from "./own-endpoint.ts";
 import { namedOf, openRegistry } from "./registry.ts";
 import { readBody } from "./registry-answer.ts";
 import { openRepository } from "./repository.ts";
@@ -14,9 +15,11 @@ const tagLimit = 1_000_000;
 
 /** Every tag of a repository, in the registry's order. Throws E_REGISTRY, E_AUTH, E_LIMIT. */
 export async function listTags(
-  named: Pick<RegistryReference, "host" | "repository">,
-  options: SourceOptions,
+  asked: Pick<RegistryReference, "host" | "repository">,
+  given: SourceOptions,
 ): Promise<readonly string[]> {
+  const { host, repository: path } = asked;
+  const { reference: named, options } = await ownEndpoint({ kind: "registry", host, repository: path }, given);
   const repository = openRepository(namedOf(named), options);
   const tags: string[] = [];
   try {
@@ -36,7 +39,8 @@ export async function listTags(
 }
 
 /** Removes the manifest that a reference names, and with it every other tag of it; its digest. Throws E_REGISTRY, E_AUTH. */
-export async function deleteImage(reference: RegistryReference, options: SourceOptions): Promise<Digest> {
+export async function deleteImage(asked: RegistryReference, given: SourceOptions): Promise<Digest> {
+  const { reference, options } = await ownEndpoint(asked, given);
   const digest = reference.digest ?? (await topDigest(reference, options));
   const repository = openRepository(namedOf(reference), options, "pull,delete");
   try {
@@ -51,7 +55,9 @@ export async function deleteImage(reference: RegistryReference, options: SourceO
 }
 
 /** Asks the registry at `host` whether it knows these credentials. Throws E_AUTH when not, E_REGISTRY. */
-export async function checkLogin(host: string, credentials: Credentials, options: SourceOptions): Promise<void> {
+export async function checkLogin(host: string, credentials: Credentials, given: SourceOptions): Promise<void> {
+  // Only whether it is spoken to, and how: credentials are kept for the host that they are given to.
+  const { options } = await ownEndpoint({ kind: "registry", host, repository: "any" }, given);
   const repository = openRepository({ host, repository: "" }, { ...options, credentials, authFiles: [] }, "");
   try {
     await repository.get("/v2/", {}, async (response) => {

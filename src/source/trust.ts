@@ -17,7 +17,7 @@ import { findStorage } from "./storage-conf.ts";
 import { type PolicyFile, readPolicy, type TrustPlaces } from "./trust-files.ts";
 
 /** An image that is to be let in. */
-export interface Candidate {
+interface Candidate {
   /** What it is called, which need not be where its signatures come from: see `signatures`. */
   readonly reference: Reference;
   /** Of its manifest. */
@@ -67,7 +67,7 @@ export async function judge(subject: Subject, places: TrustPlaces, options: Sour
  * What the policy says of an image. All requirements of the one scope that holds for it must be met, each by one signature.
  * Throws E_POLICY when it is not let in, E_SETTINGS, and what reading signatures throws.
  */
-export async function judgeImage(candidate: Candidate, places: TrustPlaces): Promise<Verified> {
+async function judgeImage(candidate: Candidate, places: TrustPlaces): Promise<Verified> {
   const file = readPolicy(places);
   if (file === undefined) return { kind: "unverified" };
   const place = await locate(candidate.reference, places);

@@ -34,6 +34,14 @@ export function parseSignatureFile(bytes: Uint8Array): ImageSignature | undefine
   throw new SyntaxError("its format is not known");
 }
 
+/** The inverse of parseSignatureFile. */
+export function formatSignatureFile(signature: ImageSignature): Buffer {
+  if (signature.kind === "openpgp") return Buffer.from(signature.bytes);
+  const payload = Buffer.from(signature.payload).toString("base64");
+  const text = JSON.stringify({ mimeType: cosignType, payload, annotations: signature.annotations });
+  return Buffer.from(`\0sigstore-json\n${text}`);
+}
+
 function parseSigstoreJson(bytes: Uint8Array): ImageSignature | undefined {
   const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
   if (!isObject(document) || typeof document.payload !== "string" || !isObject(document.annotations ?? {}))

@@ -4,16 +4,15 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { parseReference } from "../../src/image/reference.ts";
-import { openDirectory } from "../../src/source/directory.ts";
-import { readDirectorySignatures, readLookaside } from "../../src/source/lookaside.ts";
+import { readLookaside } from "../../src/source/lookaside.ts";
 import { readSignaturePlaces } from "../../src/source/registries-d.ts";
-import { judgeImage } from "../../src/source/trust.ts";
 import { placeOf } from "../../src/trust/scope.ts";
 import { openGpg } from "../bed/gpg.ts";
-import { buildImage, type TestImage, topDigest } from "../bed/images.ts";
+import { buildImage, type TestImage } from "../bed/images.ts";
 import { run } from "../bed/run.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 import { makeTrustHome } from "../bed/trust.ts";
+import { judged } from "./judged.ts";
 import { testOptions } from "./pull.ts";
 
 const digest = `sha256:${"a".repeat(64)}` as const;
@@ -165,15 +164,6 @@ it("signatures that skopeo writes beside an image in a directory are read", asyn
   const keyData = gpg.publicKey(key).toString("base64");
   const signedIdentity = { type: "exactReference", dockerReference: identity };
   const policy = { default: [{ type: "signedBy", keyType: "GPGKeys", keyData, signedIdentity }] };
-  const files = openDirectory(directory);
-  const verdict = await judgeImage(
-    {
-      reference: parseReference(image.reference),
-      digest: (await topDigest(image)) as typeof digest,
-      signatures: () => readDirectorySignatures(files),
-    },
-    makeTrustHome(policy).places,
-  );
-  await files.close();
+  const verdict = await judged(`dir:${directory}`, makeTrustHome(policy).places);
   expect(verdict).toMatchObject({ kind: "signed", by: [key] });
 });

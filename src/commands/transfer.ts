@@ -1,0 +1,135 @@
+import { KeelsonError, printable } from "../errors.ts";
+import type { ManifestFormat } from "../image/convert.ts";
+import type { Digest } from "../image/digest.ts";
+import { hostPlatform, parsePlatform } from "../image/platform.ts";
+import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import { type Copied, copyImage } from "../source/copy.ts";
+import type { Credentials } from "../source/credential-helper.ts";
+import { openSource } from "../source/open.ts";
+import { openDestination } from "../source/open-destination.ts";
+import type { SourceOptions } from "../source/options.ts";
+import { ownEndpoint } from "../source/own-endpoint.ts";
+import type { ImageSource } from "../source/source.ts";
+import { findSignatures } from "../source/trust.ts";
+import type { World } from "../world.ts";
+
+/** How images are copied. */
+export interface TransferOptions {
+  readonly all: boolean;
+  readonly format: ManifestFormat | undefined;
+  readonly compress: "gzip" | "zstd" | undefined;
+  readonly platform?: string | undefined;
+  /** Leave signatures behind. */
+  readonly removeSignatures: boolean;
+  /** Do not ask the policy. */
+  readonly insecurePolicy: boolean;
+  readonly source: SourceOptions;
+  readonly destination: SourceOptions;
+}
+
+/** What the command line says of the two places of a copy. */
+export interface Sides {
+  readonly tlsVerify: boolean;
+  readonly srcTlsVerify?: boolean | undefined;
+  readonly destTlsVerify?: boolean | undefined;
+  /** `USER[:PASSWORD]` */
+  readonly srcCreds?: string | undefined;
+  readonly destCreds?: string | undefined;
+}
+
+/** Throws E_USAGE for credentials without a user. */
+export function readSides(world: World, sides: Sides): Pick<TransferOptions, "source" | "destination"> {
+  const optionsOf = (tlsVerify = sides.tlsVerify, creds?: string): SourceOptions => ({
+    ...world.sourceOptions(tlsVerify),
+    ...(creds === undefined ? {} : { credentials: parseCredentials(creds) }),
+  });
+  return {
+    source: optionsOf(sides.srcTlsVerify, sides.srcCreds),
+    destination: optionsOf(sides.destTlsVerify, sides.destCreds),
+  };
+}
+
+/** The form that --format and --compress ask for. Throws E_USAGE. */
+export function readForm(wanted: {
+  readonly format?: string | undefined;
+  readonly compress?: string | undefined;
+}): Pick<TransferOptions, "format" | "compress"> {
+  return {
+    format: oneOf<ManifestFormat>("--format", wanted.format, ["oci", "v2s2"]),
+    compress: oneOf("--compress", wanted.compress, ["gzip", "zstd"] as const),
+  };
+}
+
+/** Copies an image with its signatures, once the policy has let it in; the store is not touched. */
+export async function transfer(
+  world: World,
+  from: Reference,
+  to: Reference,
+  options: TransferOptions,
+): Promise<Copied> {
+  const source = openSource(from, options.source);
+  try {
+    const destination = await openDestination(to, options.destination);
+    try {
+      const copied = await copyImage(source, destination, {
+        name: formatReference(from),
+        platform: options.platform === undefined ? hostPlatform(process.arch) : parsePlatform(options.platform),
+        all: options.all,
+        format: options.format,
+        compress: options.compress,
+        ...trusted(world, from, source, options),
+        from: await placeOf(from, options.source),
+        cacheDirectory: options.destination.cacheDirectory,
+        signal: world.signal,
+        begin: (blob, size) => world.output.progress(`blob ${shortDigest(blob)}`, size),
+      });
+      const { sourceDigest, digest } = copied;
+      if (sourceDigest !== digest && options.format === undefined && options.compress === undefined) {
+        world.output.message(`the source keeps layers unpacked: the copy of ${sourceDigest} has other digests`);
+      }
+      if (copied.left > 0)
+        world.output.warn(`${copied.left} signatures of ${formatReference(from)} have no place there`);
+      return copied;
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+function trusted(world: World, reference: Reference, source: ImageSource, options: TransferOptions) {
+  const { tlsVerify } = options.source;
+  const admit = async (digest: Digest): Promise<void> => {
+    await world.judge({ reference, digest, tlsVerify, source });
+  };
+  const signatures = (digest: Digest) =>
+    findSignatures(reference, digest, source, world.trustPlaces, options.source, true);
+  return {
+    admit: options.insecurePolicy ? undefined : admit,
+    signatures: options.removeSignatures ? undefined : signatures,
+  };
+}
+
+/** The repository that blobs may be taken over from. */
+async function placeOf(from: Reference, options: SourceOptions): Promise<string | undefined> {
+  if (from.kind !== "registry") return undefined;
+  const { reference } = await ownEndpoint(from, options);
+  return `${reference.host}/${reference.repository}`;
+}
+
+/** The password is not repeated in the error. */
+function parseCredentials(text: string): Credentials {
+  const colon = text.indexOf(":");
+  const user = colon < 0 ? text : text.slice(0, colon);
+  if (user !== "") return { user, password: colon < 0 ? "" : text.slice(colon + 1) };
+  throw new KeelsonError("E_USAGE", "the credentials name no user", { hint: "Write USER:PASSWORD." });
+}
+
+function oneOf<T extends string>(option: string, text: string | undefined, known: readonly T[]): T | undefined {
+  const found = known.find((value) => value === text);
+  if (text === undefined || found !== undefined) return found;
+  throw new KeelsonError("E_USAGE", `${option} ${printable(text)} is not one of ${known.join(", ")}`, {
+    hint: "keelson copy --help says what they mean.",
+  });
+}
