@@ -4,3 +4,8 @@ import { parse } from "yaml";
 export function parseYaml(text: string): unknown {
   return parse(text, { schema: "core", maxAliasCount: 100, prettyErrors: true });
 }
+
+/** Like parseYaml, with every scalar as the text that it is written as: `1.10` stays a tag. */
+export function parseYamlTexts(text: string): unknown {
+  return parse(text, { schema: "failsafe", maxAliasCount: 100, prettyErrors: true });
+}

@@ -1,7 +1,7 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import * as tls from "node:tls";
-import { type HostCertificates, readCertificates } from "./certificates.ts";
+import { type HostCertificates, readCertificateDirectory, readCertificates } from "./certificates.ts";
 import type { SourceOptions } from "./options.ts";
 import { proxyFor } from "./proxy.ts";
 
@@ -18,7 +18,11 @@ export interface Agents {
  */
 export function openAgents(host: string, options: SourceOptions): Agents {
   const agents = new Map<string, http.Agent>();
-  const find = (hosts: readonly string[]): HostCertificates => readCertificates(options.certificates ?? [], hosts);
+  const { certificateDirectory: given } = options;
+  const find = (hosts: readonly string[]): HostCertificates =>
+    given !== undefined && hosts.includes(host)
+      ? readCertificateDirectory(given)
+      : readCertificates(options.certificates ?? [], hosts);
   let own: HostCertificates | undefined;
   const make = (url: URL, withSystem: boolean): http.Agent => {
     const proxy = options.proxies && proxyFor(url, options.proxies);

@@ -25,6 +25,13 @@ export function readCertificates(directories: readonly string[], hosts: readonly
   return { ca: [], cert: [], key: [] };
 }
 
+/** What a directory of certificates for one registry holds. Throws E_SETTINGS naming the file. */
+export function readCertificateDirectory(directory: string): HostCertificates {
+  const names = namesIn(directory);
+  if (names === undefined) throw unusable(directory, "is not there");
+  return certificatesIn(directory, names);
+}
+
 function namesIn(directory: string): readonly string[] | undefined {
   try {
     return readdirSync(directory).sort();

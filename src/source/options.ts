@@ -24,6 +24,8 @@ export interface SourceOptions {
   readonly ca?: readonly string[] | undefined;
   /** Directories with one of `HOST[:PORT]` for each registry: see readCertificates. */
   readonly certificates?: readonly string[] | undefined;
+  /** A directory of certificates for the registry a source is opened for, instead of those. */
+  readonly certificateDirectory?: string | undefined;
   readonly proxies?: Proxies | undefined;
   /** What registries.conf says; absent where there is none. */
   readonly registries?: (() => Promise<Registries>) | undefined;
