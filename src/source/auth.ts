@@ -3,7 +3,7 @@ import { isObject } from "../image/json.ts";
 import { parseChallenge } from "./challenge.ts";
 import type { Credentials } from "./credential-helper.ts";
 import { findCredentials } from "./credentials.ts";
-import type { Http, HttpResponse } from "./http.ts";
+import type { Http, HttpRequest, HttpResponse } from "./http.ts";
 import type { SourceOptions } from "./options.ts";
 import { answerFailure, type Named, readBody } from "./registry-answer.ts";
 import { sendPatiently } from "./retry.ts";
@@ -34,25 +34,22 @@ export function openAuth(named: Named, origin: () => URL, http: Http, options: S
     const running = options.helperEnvironment && { environment: options.helperEnvironment, signal: options.signal };
     const given = host === named.host ? options.credentials : undefined;
     const found = given ?? (await findCredentials({ files: options.authFiles, helpers, running }, host, repository));
-    for (const secret of found ? [found.password, basicOf(found)] : []) if (secret !== "") secrets.add(secret);
+    const held = found ? [found.password, basicOf(found), found.identityToken ?? ""] : [];
+    for (const secret of held) if (secret !== "") secrets.add(secret);
     return found;
   };
   const renew = async (challenge: string): Promise<string | undefined> => {
     const { scheme, parameters } = parseChallenge(challenge);
     const credentials = await find(named.host, named.repository);
-    if (scheme === "basic") return credentials && `Basic ${basicOf(credentials)}`;
+    if (scheme === "basic") {
+      return credentials && credentials.identityToken === undefined ? `Basic ${basicOf(credentials)}` : undefined;
+    }
     if (scheme !== "bearer") return undefined;
     const realm = realmOf(parameters.get("realm") ?? "", origin(), named);
     const trusted = isSameSite(realm.hostname, origin().hostname) ? credentials : await find(realm.host, "");
-    const url = tokenUrl(realm, parameters, named.repository, actions);
-    const authorization = trusted && `Basic ${basicOf(trusted)}`;
+    const request = tokenRequest(tokenUrl(realm, parameters, named.repository, actions), trusted);
     const use = (response: HttpResponse): Promise<string> => readToken(response, named, redact);
-    const token = await sendPatiently(
-      http,
-      { url, headers: { accept: "application/json" }, authorization },
-      options,
-      use,
-    );
+    const token = await sendPatiently(http, request, options, use);
     secrets.add(token);
     return `Bearer ${token}`;
   };
@@ -113,6 +110,26 @@ function tokenUrl(realm: URL, parameters: ReadonlyMap<string, string>, repositor
   // A challenge separates several scopes by spaces; a token server takes them one by one.
   for (const one of scope?.split(" ") ?? []) url.searchParams.append("scope", one);
   return url;
+}
+
+/** https://distribution.github.io/distribution/spec/auth/oauth/ for who has an identity token. */
+function tokenRequest(url: URL, credentials: Credentials | undefined): HttpRequest {
+  const headers = { accept: "application/json" };
+  const { identityToken } = credentials ?? {};
+  if (identityToken === undefined) {
+    return { url, headers, authorization: credentials && `Basic ${basicOf(credentials)}` };
+  }
+  const form = new URLSearchParams({
+    grant_type: "refresh_token",
+    refresh_token: identityToken,
+    client_id: "keelson",
+    service: url.searchParams.get("service") ?? "",
+    scope: url.searchParams.getAll("scope").join(" "),
+  });
+  const target = new URL(url);
+  for (const name of ["service", "scope"]) target.searchParams.delete(name);
+  const typed = { ...headers, "content-type": "application/x-www-form-urlencoded" };
+  return { method: "POST", url: target, headers: typed, body: Buffer.from(form.toString()), authorization: undefined };
 }
 
 async function readToken(response: HttpResponse, named: Named, redact: (text: string) => string): Promise<string> {

@@ -8,6 +8,8 @@ import { isObject } from "../image/json.ts";
 export interface Credentials {
   readonly user: string;
   readonly password: string;
+  /** What a token server takes instead of them. */
+  readonly identityToken?: string;
 }
 
 /** How helpers are run. */
@@ -104,7 +106,7 @@ function credentialsIn(stdout: string, program: string, server: string): Credent
     throw failed(program, server, "what it gives is not what a credential helper gives");
   }
   const { Username: user, Secret: password } = document;
-  if (user === "<token>") throw failed(program, server, "it keeps an identity token, which keelson cannot use");
+  if (user === "<token>") return { user: "", password: "", identityToken: password };
   return user === "" && password === "" ? undefined : { user, password };
 }
 

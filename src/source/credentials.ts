@@ -113,7 +113,7 @@ async function readAuthFile(file: string): Promise<AuthFile | undefined> {
   const document = parseAuthFile(text, file);
   const entries = new Map<string, Credentials>();
   for (const [key, entry] of Object.entries(isObject(document.auths) ? document.auths : {})) {
-    const credentials = isObject(entry) ? decoded(entry.auth) : undefined;
+    const credentials = isObject(entry) ? credentialsOf(entry) : undefined;
     // A key of the present form wins over an older spelling of the same registry.
     const name = entryKey(key);
     if (credentials !== undefined && (name === key || !entries.has(name))) entries.set(name, credentials);
@@ -141,6 +141,12 @@ function parseAuthFile(text: string, file: string): JsonObject {
   }
   if (isObject(document)) return document;
   throw unusable(file, "it is not a JSON object");
+}
+
+function credentialsOf({ auth, identitytoken: identityToken }: JsonObject): Credentials | undefined {
+  const found = decoded(auth);
+  if (typeof identityToken !== "string" || identityToken === "") return found;
+  return { user: found?.user ?? "", password: "", identityToken };
 }
 
 function decoded(auth: unknown): Credentials | undefined {

@@ -41,6 +41,12 @@ describe("a credential helper", () => {
     expect(found?.user).toBe(user);
   });
 
+  it("may give an identity token", async () => {
+    const running = helper(`echo '{"Username":"<token>","Secret":"${secret}"}'`);
+    const found = await findCredentials({ files: [authFile({ credsStore: "test" })], running }, "reg", "x");
+    expect(found).toEqual({ user: "", password: "", identityToken: secret });
+  });
+
   it("of registries.conf is asked in its place among the files", async () => {
     const files = [authFile({ auths: { reg: auth("a:b") } })];
     const running = helper(gives);
@@ -62,7 +68,6 @@ describe("a credential helper", () => {
   it.each([
     ["fails", [`echo ${secret}`, "echo the keyring is locked >&2", "exit 3"], "status 3: the keyring is locked"],
     ["gives something else", [`echo ${secret}`], "is not what a credential helper gives"],
-    ["gives an identity token", [`echo '{"Username":"<token>","Secret":"${secret}"}'`], "identity token"],
     ["takes too long", [`echo ${secret}`, "exec sleep 60"], "took too long"],
   ])("that %s is an error that says why, and repeats no secret", async (_how, lines, why) => {
     const running = { ...helper(...lines), timeout: 2000 };
