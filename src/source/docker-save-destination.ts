@@ -8,7 +8,7 @@ import { openNameless } from "./archive.ts";
 import type { BlobName, ImageDestination } from "./destination.ts";
 import { putText } from "./file-destination.ts";
 import { readRange } from "./file-set.ts";
-import { detectCompression, gathered, inflate } from "./inflate.ts";
+import { detectCompression, gathered, inflate, isCompressionError } from "./inflate.ts";
 import { type FileSink, openTarSink } from "./sink.ts";
 
 /** What an image is saved as. */
@@ -49,6 +49,12 @@ export function openDockerSaveDestination(sink: FileSink, options: SaveOptions):
       try {
         const { hex, size } = await spool(inflate(pieces, compression), file);
         await putMember(blob, `${hex}.tar`, size, readRange(file, 0, size, name));
+      } catch (error) {
+        if (!isCompressionError(error)) throw error;
+        throw new KeelsonError("E_LAYER", `${blob.digest} is not sound ${compression} data`, {
+          hint: "The image was damaged at its source or on the way; try again, then push or copy it there anew.",
+          cause: error,
+        });
       } finally {
         await file.close();
       }
