@@ -1,4 +1,4 @@
-import { createReadStream, readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { KeelsonError } from "../../src/errors.ts";
@@ -34,20 +34,20 @@ async function withThread<T>(repository: string, use: (thread: UnpackThread) => 
   }
 }
 
-/** A tar of many small files and some that are larger than all slabs together. */
-function makeArchive(directory: string): Buffer {
-  const archive = join(directory, "archive.tar");
-  const script = `mkdir files; cd files; for i in $(seq 300); do head -c $((i * 997)) /dev/urandom > $i; done
-    head -c 9000000 /dev/urandom > large; ln -s large link; ln 7 hard; tar -cf ../archive.tar .`;
-  runProgram("sh", ["-ec", script], { cwd: directory });
-  return readFileSync(archive);
+/** Many small files, and one that is larger than all slabs together. */
+function makeArchive(): Buffer {
+  const file = (name: string, size: number): Buffer => tarEntry({ name }, randomBytes(size).toString("latin1"));
+  const small = Array.from({ length: 300 }, (_, index) => file(`small-${index}`, index * 997));
+  const link = tarEntry({ name: "link", type: "2", linkTarget: "large" });
+  const hard = tarEntry({ name: "hard", type: "1", linkTarget: "small-7" });
+  return tarArchive(...small, file("large", 9_000_000), link, hard);
 }
 
 it("a thread unpacks as unpack does, from its own memory or any other, several layers at once", async () => {
   const directory = scratchDirectory();
-  const archive = makeArchive(directory);
+  const archive = makeArchive();
   const mine = openRepository(join(directory, "mine"));
-  const expected = await unpack(createReadStream(join(directory, "archive.tar")), mine, limits);
+  const expected = await unpack(whole(archive), mine, limits);
   const theirs = openRepository(join(directory, "theirs"));
   const lists = await withThread(theirs.path, async (thread) => {
     const [one, other, third] = [thread.open(), thread.open(), thread.open()];
