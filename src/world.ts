@@ -23,6 +23,7 @@ import { readRegistries, writeChosenAlias } from "./source/registries-files.ts";
 import type { ImageSource } from "./source/source.ts";
 import type { Subject } from "./source/trust.ts";
 import type { TrustPlaces } from "./source/trust-files.ts";
+import { openImageStore } from "./store/image-store.ts";
 import { type StorePaths, storePaths } from "./store/store.ts";
 
 /** Everything a command may touch. */
@@ -168,6 +169,7 @@ function steadyOptions(
     cacheDirectory: tmpdir(),
     userAgent: `keelson/${version}`,
     dockerHost: settings.dockerHost,
+    store: openImageStore(storePaths(root.path(settings.stateDirectory))),
     hostFiles: { prefix: root.prefix, home: settings.home },
     helperEnvironment: settings.helperEnvironment,
     certificates: [own, root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],

@@ -5,7 +5,13 @@ import { readContainer, readCurrent } from "../host/deployments.ts";
 import type { Digest } from "../image/digest.ts";
 import type { DaemonReference, StorageReference } from "../image/engine-reference.ts";
 import { formatVersioned } from "../image/grammar.ts";
-import { containerNameOf, formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import {
+  containerNameOf,
+  formatReference,
+  type OutsideReference,
+  type Reference,
+  shortDigest,
+} from "../image/reference.ts";
 import { formatSize } from "../output.ts";
 import { type BundledImage, writeBundle } from "../source/bundle.ts";
 import { findSignatures } from "../source/trust.ts";
@@ -81,6 +87,7 @@ async function seek(world: World, request: BundleRequest, name: string): Promise
 
 async function bundled(world: World, request: BundleRequest, offer: Offer): Promise<BundledImage> {
   const { reference, source, offered: image } = offer;
+  if (reference.kind === "ostree") throw unpacked(reference);
   if (!request.insecurePolicy) await judgeOffer(world, offer);
   const options = world.sourceOptions(request.tlsVerify);
   const signatures = await findSignatures(reference, image.digest, source, world.trustPlaces, options, true);
@@ -88,7 +95,7 @@ async function bundled(world: World, request: BundleRequest, offer: Offer): Prom
 }
 
 /** A name that skopeo takes, too. By digest it is that of the image, not that of an index it was chosen from. */
-function bundleName(reference: Reference, digest: Digest): string {
+function bundleName(reference: OutsideReference, digest: Digest): string {
   if (reference.kind === "registry") {
     return reference.digest === undefined
       ? formatReference(reference)
@@ -102,6 +109,12 @@ function bundleName(reference: Reference, digest: Digest): string {
 /** What an engine calls it; an id is no name. */
 function engineName(reference: DaemonReference | StorageReference): string | undefined {
   return "name" in reference && reference.name !== undefined ? formatVersioned(reference.name) : undefined;
+}
+
+function unpacked(reference: Reference): KeelsonError {
+  return new KeelsonError("E_SOURCE", `${formatReference(reference)}: the store has no layers as they were signed`, {
+    hint: "Name the image where it came from, or keelson copy it to a layout and bundle that.",
+  });
 }
 
 function sameName(name: string): KeelsonError {

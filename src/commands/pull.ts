@@ -11,9 +11,11 @@ import type { HostChange } from "../plan/change.ts";
 import { textState } from "../plan/file-state.ts";
 import type { Fetch } from "../plan/preview.ts";
 import type { SourceImage } from "../source/source.ts";
+import type { Subject } from "../source/trust.ts";
 import { readDocuments, readStoredDocument } from "../store/documents.ts";
 import type { ReadFile } from "../store/exports.ts";
 import { readReference } from "../store/find-images.ts";
+import { ownName } from "../store/image-store.ts";
 import { type IndexEdit, namingOf, readImages, type StoredImage, verdictOf } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
@@ -85,8 +87,9 @@ export async function trustedImage(
   const stored = storedImage(world, reference, platformOf(request.platform));
   if (stored === undefined) return undefined;
   const { tlsVerify } = request;
-  const { digest, verified: before } = stored.image;
-  const image = { ...stored.image, verified: await world.judge({ reference, digest, tlsVerify, before, offline }) };
+  const { digest, verified } = stored.image;
+  const asked = { ...askedAbout(world, reference, digest, verified), tlsVerify };
+  const image = { ...stored.image, verified: await world.judge({ ...asked, offline: offline || asked.offline }) };
   return { ...stored, image, publish: () => indexChange(world, verdictOf(world.paths.images, image)) };
 }
 
@@ -95,7 +98,19 @@ export async function judgeOffer(world: World, offer: Offer): Promise<Verified> 
   const { reference, source, tlsVerify, bundle: archive } = offer;
   const { digest } = offer.offered;
   const before = storedUnder(world, reference, digest)?.verified;
-  return world.judge({ reference, digest, tlsVerify, before, source, archive });
+  return world.judge({ ...askedAbout(world, reference, digest, before), tlsVerify, source, archive });
+}
+
+/** An image that comes out of the store is judged under the name that it came in by, and nobody is asked for signatures. */
+function askedAbout(
+  world: World,
+  reference: Reference,
+  digest: Digest,
+  before: Verified | undefined,
+): Pick<Subject, "reference" | "digest" | "before"> & { readonly offline: boolean } {
+  if (reference.kind !== "ostree") return { reference, digest, before, offline: false };
+  const own = ownName(world.paths.images, reference);
+  return { reference: own, digest, before: storedUnder(world, own, digest)?.verified ?? before, offline: true };
 }
 
 /** The image of that reference and digest as the store lists it. */

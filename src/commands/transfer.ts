@@ -1,7 +1,7 @@
 import { KeelsonError, printable } from "../errors.ts";
 import type { ManifestFormat } from "../image/convert.ts";
 import type { Digest } from "../image/digest.ts";
-import { hostPlatform, parsePlatform } from "../image/platform.ts";
+import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
 import { formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import { type Copied, copyImage } from "../source/copy.ts";
 import type { Credentials } from "../source/credential-helper.ts";
@@ -9,6 +9,7 @@ import { openSource } from "../source/open.ts";
 import { openDestination } from "../source/open-destination.ts";
 import type { SourceOptions } from "../source/options.ts";
 import { ownEndpoint } from "../source/own-endpoint.ts";
+import { repackImage } from "../source/own-store.ts";
 import type { ImageSource } from "../source/source.ts";
 import { findSignatures } from "../source/trust.ts";
 import type { World } from "../world.ts";
@@ -67,25 +68,31 @@ export async function transfer(
   to: Reference,
   options: TransferOptions,
 ): Promise<Copied> {
-  const source = openSource(from, options.source);
+  const platform = options.platform === undefined ? hostPlatform(process.arch) : parsePlatform(options.platform);
+  const { source, original } = await openCopied(from, options.source, platform);
   try {
+    if (original !== undefined) await trusted(world, from, source, options).admit?.(original);
     const destination = await openDestination(to, options.destination);
     try {
-      const copied = await copyImage(source, destination, {
+      const done = await copyImage(source, destination, {
         name: formatReference(from),
-        platform: options.platform === undefined ? hostPlatform(process.arch) : parsePlatform(options.platform),
+        platform,
         all: options.all,
         format: options.format,
         compress: options.compress,
-        ...trusted(world, from, source, options),
+        // What is said of an image is not said of one with other layers.
+        ...(original === undefined ? trusted(world, from, source, options) : {}),
         from: await placeOf(from, options.source),
         cacheDirectory: options.destination.cacheDirectory,
         signal: world.signal,
         begin: (blob, size) => world.output.progress(`blob ${shortDigest(blob)}`, size),
       });
-      const { sourceDigest, digest } = copied;
-      if (sourceDigest !== digest && options.format === undefined && options.compress === undefined) {
-        world.output.message(`the source keeps layers unpacked: the copy of ${sourceDigest} has other digests`);
+      const copied = { ...done, sourceDigest: original ?? done.sourceDigest };
+      if (copied.sourceDigest !== copied.digest && options.format === undefined && options.compress === undefined) {
+        const what = original === undefined ? "another digest" : "layers of its own, another id and another digest";
+        world.output.message(
+          `${formatReference(from)} keeps layers unpacked: the copy of ${copied.sourceDigest} has ${what}`,
+        );
       }
       if (copied.left > 0)
         world.output.warn(`${copied.left} signatures of ${formatReference(from)} have no place there`);
@@ -96,6 +103,17 @@ export async function transfer(
   } finally {
     await source.close();
   }
+}
+
+/** The source of a copy. Layers of the store have to be packed anew; then `original` is the image's own digest. */
+async function openCopied(
+  from: Reference,
+  options: SourceOptions,
+  platform: Platform,
+): Promise<{ readonly source: ImageSource; readonly original?: Digest }> {
+  const source = openSource(from, options);
+  if (from.kind !== "ostree" || options.store === undefined) return { source };
+  return repackImage(source, platform, options.store, options.cacheDirectory);
 }
 
 function trusted(world: World, reference: Reference, source: ImageSource, options: TransferOptions) {

@@ -1,5 +1,5 @@
 import { KeelsonError, printable } from "../errors.ts";
-import { type Digest, hexOf } from "./digest.ts";
+import { type Digest, hexOf, parseDigest } from "./digest.ts";
 import {
   type DaemonReference,
   formatDaemonImage,
@@ -11,7 +11,10 @@ import {
 import { formatVersioned, isHost, isQualified, parseVersioned, type VersionedName } from "./grammar.ts";
 
 /** What an image is called. A registry reference has a tag or a digest, never both; without either the tag is `latest`. */
-export type Reference = RegistryReference | FileReference | DaemonReference | StorageReference;
+export type Reference = OutsideReference | StoreReference;
+
+/** An image that is somewhere else than in keelson's own store. */
+export type OutsideReference = RegistryReference | FileReference | DaemonReference | StorageReference;
 
 export interface RegistryReference extends VersionedName {
   readonly kind: "registry";
@@ -26,18 +29,32 @@ export interface FileReference {
   readonly tag?: string;
 }
 
+/** An image in keelson's own store: the one of that name, or that has this digest or id. */
+export type StoreReference =
+  | { readonly kind: "ostree"; readonly name: OutsideReference }
+  | { readonly kind: "ostree"; readonly digest: Digest };
+
 /** A name without its registry, which registries.conf may complete. */
 export interface ShortName extends VersionedName {
   readonly kind: "short";
 }
 
 /** What stands before the colon of references that are of no registry. */
-const transports = ["oci", "oci-archive", "docker-archive", "dir", "docker-daemon", "containers-storage"] as const;
+const transports = [
+  "oci",
+  "oci-archive",
+  "docker-archive",
+  "dir",
+  "docker-daemon",
+  "containers-storage",
+  "ostree",
+] as const;
 
 /**
  * Reads `docker://HOST[:PORT]/REPO[:TAG|@DIGEST]` (the prefix may be left out), `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
  * `docker-archive:FILE[:TAG|:@INDEX]`, `dir:DIR`, `docker-daemon:NAME[:TAG|@DIGEST]` or `docker-daemon:ID`, and
- * `containers-storage:[STORE]NAME`: see parseStorageReference. No network, no files: the text alone decides. Throws E_REFERENCE.
+ * `containers-storage:[STORE]NAME`: see parseStorageReference; and `ostree:REFERENCE` or `ostree:DIGEST`. No network, no files:
+ * the text alone decides. Throws E_REFERENCE.
  * Grammar of names and tags: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
  */
 export function parseReference(text: string): Reference {
@@ -69,6 +86,8 @@ function parseLocal(kind: (typeof transports)[number], rest: string, text: strin
       return parseDaemonReference(rest, (why) => malformed(text, why));
     case "containers-storage":
       return parseStorageReference(rest, (why) => malformed(text, why));
+    case "ostree":
+      return parseStoreReference(rest, text);
     default:
       return parseFileReference(kind, rest, text);
   }
@@ -93,6 +112,8 @@ export function formatReference(reference: Reference): string {
       return `${reference.kind}:${formatDaemonImage(reference)}`;
     case "containers-storage":
       return `${reference.kind}:${formatStorageImage(reference)}`;
+    case "ostree":
+      return `${reference.kind}:${"digest" in reference ? reference.digest : formatReference(reference.name)}`;
     default:
       return `${reference.kind}:${reference.path}${reference.tag === undefined ? "" : `:${reference.tag}`}`;
   }
@@ -116,6 +137,8 @@ function imageNameOf(reference: Reference): { readonly repository: string; reado
       return "id" in reference ? { repository: hexOf(reference.id) } : reference.name;
     case "containers-storage":
       return reference.name ?? { repository: reference.id ?? "" };
+    case "ostree":
+      return "digest" in reference ? { repository: hexOf(reference.digest) } : imageNameOf(reference.name);
     default:
       return { repository: fileImageName(reference), tag: fileImageTag(reference) };
   }
@@ -132,6 +155,13 @@ function fileImageTag(reference: FileReference): string | undefined {
   if (reference.kind === "dir") return /:([^/:]+)\/*$/.exec(reference.path)?.[1];
   if (reference.tag?.startsWith("@")) return undefined;
   return reference.tag?.slice(reference.tag.lastIndexOf(":") + 1);
+}
+
+function parseStoreReference(rest: string, text: string): StoreReference {
+  if (/^sha256:[a-f0-9]{64}$/.test(rest)) return { kind: "ostree", digest: parseDigest(rest) };
+  const name = parseReference(rest);
+  if (name.kind === "ostree") throw malformed(text, "the store is named twice");
+  return { kind: "ostree", name };
 }
 
 function parseFileReference(kind: FileReference["kind"], rest: string, text: string): FileReference {

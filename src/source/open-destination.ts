@@ -26,6 +26,10 @@ export async function openDestination(reference: Reference, options: SourceOptio
           hint: "Copy to oci:DIR or a registry, and let podman pull it from there.",
         },
       );
+    case "ostree":
+      throw new KeelsonError("E_REFERENCE", `${formatReference(reference)} cannot be written to by name`, {
+        hint: "keelson pull brings an image into the store.",
+      });
     case "docker-daemon":
       return openDaemonDestination(reference, options);
     case "docker-archive":

@@ -7,6 +7,7 @@ import { openDockerDaemon } from "./docker-daemon.ts";
 import { openLayout } from "./layout.ts";
 import { openMirrored } from "./mirrors.ts";
 import type { SourceOptions } from "./options.ts";
+import { openOwnStore } from "./own-store.ts";
 import type { ImageSource } from "./source.ts";
 
 /** The place that `reference` names. Nothing is contacted or opened before the source's first use. */
@@ -24,6 +25,9 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
       return openDockerArchive(reference, options);
     case "containers-storage":
       return openContainersStorage(reference, options);
+    case "ostree":
+      if (options.store === undefined) throw new Error("no store to read an image from");
+      return openOwnStore(reference, options.store);
     case "docker-daemon":
       return openDockerDaemon(reference, options);
   }

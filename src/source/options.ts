@@ -1,3 +1,5 @@
+import type { Digest } from "../image/digest.ts";
+import type { StoreReference } from "../image/reference.ts";
 import type { Registries } from "../image/registries.ts";
 import type { Credentials } from "./credential-helper.ts";
 import type { Proxies } from "./proxy.ts";
@@ -16,6 +18,8 @@ export interface SourceOptions {
   /** An existing directory for what cannot be streamed (a compressed archive); nothing is left in it. */
   readonly cacheDirectory: string;
   readonly userAgent: string;
+  /** keelson's own store, for references to what is in it. */
+  readonly store?: OwnStore | undefined;
   /** Where storage.conf is looked for. */
   readonly hostFiles: StoragePlaces;
   /** Where the Docker daemon listens: `unix:///PATH`. */
@@ -58,3 +62,13 @@ export const standardTiming: Timing = {
   longestWait: 60_000,
   patience: 180_000,
 };
+
+/** What keelson's own store can tell of its images. */
+export interface OwnStore {
+  /** The documents of an image; undefined when there is none of that name, digest or id. Throws E_STORE. */
+  find(reference: StoreReference): { readonly manifestBytes: Uint8Array; readonly configBytes: Uint8Array } | undefined;
+  /** What its images are called. */
+  names(): readonly string[];
+  /** A tar of what the last of these layers changes, lowest first, which is not the one that it came in. */
+  readTar(diffIds: readonly Digest[]): AsyncIterable<Uint8Array>;
+}

@@ -141,6 +141,7 @@ async function locate(reference: Reference, places: TrustPlaces): Promise<Place>
     const { driver = "overlay", root } = await findStorage(reference, places);
     return placeOf(reference, `${driver}@${root}`);
   }
+  if (reference.kind === "ostree" && "name" in reference) return locate(reference.name, places);
   if (!("path" in reference)) return placeOf(reference, "");
   return placeOf(reference, existsSync(reference.path) ? realpathSync(reference.path) : reference.path);
 }
@@ -148,7 +149,7 @@ async function locate(reference: Reference, places: TrustPlaces): Promise<Place>
 function unasked({ reference, digest }: Subject): KeelsonError {
   const name = printable(formatReference(reference));
   return new KeelsonError("E_POLICY", `${name} (${digest}) has not been verified under the policy that holds now`, {
-    hint: "Leave out --offline, so that its signatures can be fetched.",
+    hint: "Pull it again, or leave out --offline: its signatures have to be fetched.",
   });
 }
 

@@ -22,5 +22,10 @@ export function findImages(all: readonly StoredImage[], text: string): readonly 
 /** What a person calls an image; a path is made absolute, so that it means the same when the image is asked for again. */
 export function readReference(text: string): Reference {
   const reference = parseReference(text);
+  if (reference.kind !== "ostree") return absolute(reference);
+  return "name" in reference ? { ...reference, name: absolute(reference.name) } : reference;
+}
+
+function absolute<T extends Reference>(reference: T): T {
   return "path" in reference ? { ...reference, path: resolve(reference.path) } : reference;
 }

@@ -25,6 +25,8 @@ export function placeOf(reference: Reference, path: string): Place {
       return { transport: reference.kind, scopes: [] };
     case "containers-storage":
       return placeInStorage(reference, path);
+    case "ostree":
+      return "name" in reference ? placeOf(reference.name, path) : { transport: reference.kind, scopes: [] };
     case "docker-daemon": {
       if ("id" in reference) return { transport: reference.kind, scopes: [] };
       const name = engineName(reference.name);
