@@ -3,6 +3,7 @@ import type { Digest } from "../image/digest.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type FileReference, formatReference, type Reference, shortDigest } from "../image/reference.ts";
+import type { Progress } from "../output.ts";
 import type { Fetch } from "../plan/preview.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
@@ -67,22 +68,25 @@ export interface LayerRequest {
   readonly stop: AbortSignal;
 }
 
-/** Hands a layer's tar to `unpack`, checked on its way, and shows how far it is. */
+/** Hands a layer's tar to `unpack` at once, checked on its way, and shows how far it is. Layers stay in the order of the calls. */
 export async function readLayer<T>(
   world: World,
   source: ImageSource,
   { layer, diffId, label, stop }: LayerRequest,
   unpack: (open: OpenTar) => Promise<T>,
 ): Promise<T> {
-  const { size } = (await source.held?.(diffId)) ?? layer;
-  const progress = world.output.progress(label, size);
-  const watched = counted(source, progress.advance, stop);
+  let progress: Progress | undefined;
+  const open: OpenTar = async function* (take) {
+    const { size } = (await source.held?.(diffId)) ?? layer;
+    progress = world.output.progress(label, size);
+    yield* openLayer(counted(source, progress.advance, stop), layer, diffId, world.settings.layerSize, take);
+  };
   try {
-    const result = await unpack((take) => openLayer(watched, layer, diffId, world.settings.layerSize, take));
-    progress.finish();
+    const result = await unpack(open);
+    progress?.finish();
     return result;
   } catch (error) {
-    progress.abandon();
+    progress?.abandon();
     throw error;
   }
 }
