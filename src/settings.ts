@@ -16,6 +16,8 @@ export interface Settings {
   readonly layerSize: number;
   /** Entries that one layer may have. */
   readonly layerEntries: number;
+  /** Bytes of a layer that is fetched only to look for /exports in it. */
+  readonly inspectSize: number;
   /** Layers that are fetched at once. */
   readonly connections: number;
   /** Deployments of a container that are kept, the current one among them. */
@@ -46,6 +48,10 @@ export const settingKeys = {
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
   layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+  inspect_size: {
+    default: "1048576",
+    meaning: "bytes of a layer that inspect fetches to see what an image asks of its host",
+  },
   connections: { default: "3", meaning: "layers of an image that are fetched at once" },
   keep: { default: "3", meaning: "deployments of a container that are kept, the current one among them" },
 } as const satisfies Record<string, { readonly default: string; readonly meaning: string }>;
@@ -97,6 +103,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     loginFile: environment.REGISTRY_AUTH_FILE || runtimeAuthFile(environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
+    inspectSize: count("inspect_size"),
     connections: count("connections"),
     keep: count("keep"),
     caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),

@@ -44,6 +44,9 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   // One command of several files.
   "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
+  "commands/inspect": {
+    imports: [...forCommands, "commands/name", "commands/offer", "commands/pull", "commands/propose"],
+  },
   commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose", "commands/transfer"] },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
@@ -82,6 +85,7 @@ const forbidden: readonly IForbiddenRuleType[] = [
               "commands/propose",
               "commands/transfer",
               "commands/repair",
+              "commands/inspect",
             ]),
           }
         : {};

@@ -53,7 +53,7 @@ export function addRegistry(program: Command, act: Act): void {
 function addInspect(program: Command, act: Act): void {
   program
     .command("inspect <image>")
-    .description("show what an image says of itself, wherever it is, without fetching a layer")
+    .description("show what an image says of itself, wherever it is, fetching only layers that are small")
     .option("--raw", "the manifest or index itself, byte for byte", false)
     .option("--config", "the image's configuration, byte for byte", false)
     .option("--no-tags", "leave out the repository's tags")

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { etcdLike } from "../bed/etcd-like.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import { buildIndex, push, type TestImage } from "../bed/images.ts";
-import { environment, failureOf, type Ran, runKeelson, runToEnd } from "../bed/journey.ts";
+import { environment, failureOf, makeHost, type Ran, runKeelson, runToEnd } from "../bed/journey.ts";
 import { builtProgram } from "../bed/program.ts";
 import { startRegistry, type TestRegistry } from "../bed/registry.ts";
 import { run } from "../bed/run.ts";
@@ -49,6 +50,28 @@ it.each(["v1", "v2"])("inspect says of %s what skopeo says", async (tag) => {
   expect(ours).toEqual(JSON.parse(await run("skopeo", "inspect", tls, name)));
   expect(ours).toMatchObject({ RepoTags: ["v1", "v2"], Labels: { a: "b" }, Env: ["PATH=/bin", "X=y"] });
   expect(JSON.parse(await keelson("inspect", tls, "--no-tags", name)).RepoTags).toEqual([]);
+});
+
+it("inspect says what an image asks of its host, of layers that are small or in the store", async () => {
+  const contract = await shelf.build({ layers: [{ "etc/large": "x".repeat(100_000) }, etcdLike()] });
+  const { Contract: asked, LayersData: layers } = JSON.parse(await keelson("inspect", contract.reference));
+  expect(asked).toEqual({
+    variables: { overridable: { PORT: "2379", RECEIVER: "World" }, required: [] },
+    unitRelations: ["After=network.target"],
+    relations: null,
+    hostFiles: expect.arrayContaining(["/usr/local/bin/etcdctl", "/etc/etcd/etcd.conf"]),
+    health: null,
+    privileges: expect.arrayContaining([expect.stringMatching(/root/)]),
+  });
+  const host = await makeHost();
+  await mkdir(host.path("etc/keelson"));
+  await writeFile(host.path("etc/keelson/keelson.conf"), `inspect_size = ${layers[1].Size - 1}\n`);
+  const before = await host.snapshot();
+  const seen = async () => JSON.parse((await host.keelson("inspect", contract.reference)).stdout).Contract;
+  expect(await seen()).toBeUndefined();
+  expect(await host.snapshot()).toEqual(before);
+  await host.answer("pull", contract.reference);
+  expect(await seen()).toEqual(asked);
 });
 
 it("inspect --raw and --config give the very bytes, of which digest gives the digest", async () => {
