@@ -32,7 +32,7 @@ export interface TransactionHost extends FilePlaces {
  * error is thrown; when taking back fails too, the journal stays for recover() and E_RECOVER is thrown.
  */
 export async function transact(record: JournalRecord, host: TransactionHost): Promise<void> {
-  writeJournal(record, host);
+  begin(record, host);
   const attempted: HostChange[] = [];
   try {
     for (const change of record.changes) {
@@ -42,6 +42,16 @@ export async function transact(record: JournalRecord, host: TransactionHost): Pr
     removeJournal(host);
   } catch (error) {
     await takeBack(attempted, record, host, error);
+    throw error;
+  }
+}
+
+/** A record that may not last is none: nothing has been done yet. */
+function begin(record: JournalRecord, host: TransactionHost): void {
+  try {
+    writeJournal(record, host);
+  } catch (error) {
+    if (readJournal(host) !== undefined) removeJournal(host);
     throw error;
   }
 }

@@ -130,7 +130,14 @@ function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: 
   const outermost = removable.filter((path) => !removable.some((other) => path.startsWith(`${other}/`)));
   if (purge) kept.push(...there.filter((path) => !removable.includes(path)));
   const purged = purge ? outermost.map((path): HostChange => ({ kind: "purge", path })) : [];
-  return [...purged, ...removed(from.tmpfiles.made.filter(({ path }) => own(path)))];
+  const made = from.tmpfiles.made.filter(({ path }) => own(path)).map((each) => asItIs(each, facts));
+  return [...purged, ...removed(made)];
+}
+
+/** A later deployment's lines need not say the mode that a directory was given by an earlier one. */
+function asItIs({ path, mode }: MadeDirectory, facts: HostFacts): MadeDirectory {
+  const fact = facts.at(path);
+  return { path, mode: fact.kind === "directory" ? fact.mode : mode };
 }
 
 function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {
