@@ -60,7 +60,7 @@ export function planSwitch(
     to: to.generation,
   });
   const units = [...files.text(from?.service, to.service), ...planRelations(to.name, to, facts)];
-  changes.push(...units, ...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories)));
+  changes.push(...units, ...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories), facts));
   if (units.length > 0) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
@@ -109,7 +109,7 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
     ...removedState(from, request.purge, facts, files.kept),
     ...(facts.alone(from.name) ? planRecoveryRemoval(facts) : []),
   );
-  changes.push(...removed(from.madeDirectories));
+  changes.push(...removed(from.madeDirectories, facts));
   if (from.service !== undefined) changes.push({ kind: "reset-failed", unit });
   return { changes, kept: files.kept };
 }
@@ -130,14 +130,13 @@ function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: 
   const outermost = removable.filter((path) => !removable.some((other) => path.startsWith(`${other}/`)));
   if (purge) kept.push(...there.filter((path) => !removable.includes(path)));
   const purged = purge ? outermost.map((path): HostChange => ({ kind: "purge", path })) : [];
-  const made = from.tmpfiles.made.filter(({ path }) => own(path)).map((each) => asItIs(each, facts));
-  return [...purged, ...removed(made)];
-}
-
-/** A later deployment's lines need not say the mode that a directory was given by an earlier one. */
-function asItIs({ path, mode }: MadeDirectory, facts: HostFacts): MadeDirectory {
-  const fact = facts.at(path);
-  return { path, mode: fact.kind === "directory" ? fact.mode : mode };
+  return [
+    ...purged,
+    ...removed(
+      from.tmpfiles.made.filter(({ path }) => own(path)),
+      facts,
+    ),
+  ];
 }
 
 function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {
@@ -150,8 +149,12 @@ function notAmong(directories: readonly MadeDirectory[], others: readonly MadeDi
   return directories.filter(({ path }) => !others.some((other) => other.path === path));
 }
 
-function removed(directories: readonly MadeDirectory[]): readonly HostChange[] {
-  return directories.map(({ path, mode }): HostChange => ({ kind: "directory", path, from: mode })).reverse();
+/** Those that are there, and as they are: what is taken back makes no more of them. */
+function removed(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {
+  return directories.toReversed().flatMap(({ path }): readonly HostChange[] => {
+    const fact = facts.at(path);
+    return fact.kind === "directory" ? [{ kind: "directory", path, from: fact.mode }] : [];
+  });
 }
 
 interface FilePlan {

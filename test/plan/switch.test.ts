@@ -85,6 +85,7 @@ function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly st
 const installed: Readonly<Record<string, PathFact>> = {
   "/etc/systemd/system/etcd.service": file("# unit"),
   "/etc/tmpfiles.d/keelson-etcd.conf": file(lines),
+  "/etc/etcd": directory,
   "/etc/etcd/etcd.conf": file("conf"),
   "/usr/local/bin/ctl": { kind: "symlink", target: "etcdctl" },
   "/etc/foreign": file("theirs"),
@@ -123,6 +124,14 @@ describe("the plan of an installation", () => {
 });
 
 describe("the plan of a removal", () => {
+  it("leaves out directories that are not there, and has others as they are: taken back, it makes no more of them", () => {
+    const { "/etc/etcd": _, ...rest } = installed;
+    const directories = (there: Readonly<Record<string, PathFact>>) =>
+      planSwitch(deployment(), undefined, still, facts(there)).changes.filter(({ kind }) => kind === "directory");
+    expect(directories(rest)).toEqual([{ kind: "directory", path: "/var/lib/etcd", from: 0o700 }]);
+    expect(directories(installed)).toContainEqual({ kind: "directory", path: "/etc/etcd", from: 0o755 });
+  });
+
   it("57: stops, disables, takes the unit away, reloads, clears, takes files away, and the link last but for directories", () => {
     const { changes, kept } = planSwitch(deployment(), undefined, { ...still, running: true }, facts(installed));
     expect(changes.map(formatChange)).toEqual([
