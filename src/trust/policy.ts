@@ -32,18 +32,19 @@ export interface SigstoreSigned {
   readonly identity: SignedIdentity;
 }
 
-export type SigstoreTrust =
-  | { readonly kind: "keys"; readonly keys: readonly Material[] }
+/** Whom signatures are trusted of: as policy.json names the keys and certificates, or with these read. */
+export type SigstoreTrust<Key = Material, Certificate = Material> =
+  | { readonly kind: "keys"; readonly keys: readonly Key[] }
   | {
       readonly kind: "fulcio";
-      readonly roots: readonly Material[];
+      readonly roots: readonly Certificate[];
       readonly oidcIssuer: string;
       readonly subjectEmail: string;
     }
   | {
       readonly kind: "pki";
-      readonly roots: readonly Material[];
-      readonly intermediates: readonly Material[];
+      readonly roots: readonly Certificate[];
+      readonly intermediates: readonly Certificate[];
       readonly subjectEmail: string | undefined;
       readonly subjectHostname: string | undefined;
     };

@@ -5,26 +5,13 @@ import { FormatProblem } from "./fields.ts";
 import type { Judged } from "./judged.ts";
 import { payloadProblem, type Wanted } from "./payload.ts";
 import { derOf } from "./pem.ts";
+import type { SigstoreTrust } from "./policy.ts";
 import { loggedAt } from "./rekor.ts";
 import type { ImageSignature } from "./signature.ts";
 
 /** A sigstoreSigned requirement with its keys and certificates read. */
 export interface SigstoreTrustRoot {
-  readonly trusted:
-    | { readonly kind: "keys"; readonly keys: readonly KeyObject[] }
-    | {
-        readonly kind: "fulcio";
-        readonly roots: readonly X509Certificate[];
-        readonly oidcIssuer: string;
-        readonly subjectEmail: string;
-      }
-    | {
-        readonly kind: "pki";
-        readonly roots: readonly X509Certificate[];
-        readonly intermediates: readonly X509Certificate[];
-        readonly subjectEmail: string | undefined;
-        readonly subjectHostname: string | undefined;
-      };
+  readonly trusted: SigstoreTrust<KeyObject, X509Certificate>;
   /** Empty: no log has to hold the signature. */
   readonly rekor: readonly KeyObject[];
 }
