@@ -1,6 +1,6 @@
 import { type Ffi, ffi } from "./ffi.ts";
 import { bindIsal } from "./isal.ts";
-import { compressionError, type Inflater, type Step } from "./step.ts";
+import { compressionError, type Inflater, type Step, throughMembers } from "./step.ts";
 
 type Library = ReturnType<Ffi["load"]>;
 type Open = () => Inflater;
@@ -55,29 +55,21 @@ function bindZlib(own: Library): Open {
     const stream = Buffer.from(new SharedArrayBuffer(streamSize));
     const started: number = initialise(stream, gzipBits, version, streamSize);
     if (started !== zlib.ok) throw compressionError(zlibCodes[started] ?? `Z_${started}`, "zlib cannot start");
-    let ended = false;
-    let ignoring = false;
 
-    function step(input: Uint8Array, output: Uint8Array): Step {
-      // Zeros behind the last member are padding; anything else has to be another member.
-      if (ended && input.length > 0) ignoring ||= input[0] === 0;
-      if (ignoring) return { read: input.length, written: 0 };
-      if (ended && input.length > 0) reset(stream);
-      ended &&= input.length === 0;
-      if (ended) return { read: 0, written: 0 };
+    function step(input: Uint8Array, output: Uint8Array): Step & { readonly ended: boolean } {
       stream.writeBigUInt64LE(input.length === 0 ? 0n : address(input), 0);
       stream.writeUInt32LE(input.length, 8);
       stream.writeBigUInt64LE(address(output), 24);
       stream.writeUInt32LE(output.length, 32);
       const result: number = inflate(stream, 0);
-      if (result === zlib.streamEnd) ended = true;
-      else if (result !== zlib.ok && result !== zlib.bufferError) {
+      if (result !== zlib.streamEnd && result !== zlib.ok && result !== zlib.bufferError) {
         throw compressionError(zlibCodes[result] ?? `Z_${result}`, "it is not gzip data, or was changed");
       }
-      return { read: input.length - stream.readUInt32LE(8), written: output.length - stream.readUInt32LE(32) };
+      const [unread, room] = [stream.readUInt32LE(8), stream.readUInt32LE(32)];
+      return { read: input.length - unread, written: output.length - room, ended: result === zlib.streamEnd };
     }
 
-    return { step, complete: () => ended, close: () => void end(stream) };
+    return throughMembers({ inflate: step, reset: () => void reset(stream), close: () => void end(stream) });
   };
 }
 

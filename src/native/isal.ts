@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { ffi } from "./ffi.ts";
-import { compressionError, type Inflater, type Step } from "./step.ts";
+import { compressionError, type Inflater, type Step, throughMembers } from "./step.ts";
 
 /** struct inflate_state: https://github.com/intel/isa-l/blob/v2.30.0/include/igzip_lib.h, whose layout the soname stands for. */
 const state = {
@@ -40,28 +40,20 @@ function bind(): () => Inflater {
     const memory = Buffer.from(new SharedArrayBuffer(state.size));
     initialise(memory);
     memory.writeUInt32LE(gzipCheck, state.check);
-    let ended = false;
-    let ignoring = false;
 
-    function step(input: Uint8Array, output: Uint8Array): Step {
-      // As zlib has it: zeros behind the last member are padding, anything else has to be another member.
-      if (ended && input.length > 0) ignoring ||= input[0] === 0;
-      if (ignoring) return { read: input.length, written: 0 };
-      if (ended && input.length > 0) reset(memory);
-      ended &&= input.length === 0;
-      if (ended) return { read: 0, written: 0 };
+    function step(input: Uint8Array, output: Uint8Array): Step & { readonly ended: boolean } {
       memory.writeBigUInt64LE(address(input.length === 0 ? memory : input), state.nextIn);
       memory.writeUInt32LE(input.length, state.availableIn);
       memory.writeBigUInt64LE(address(output), state.nextOut);
       memory.writeUInt32LE(output.length, state.availableOut);
       const result: number = inflate(memory);
       if (result < 0 || result > highestGood) throw compressionError("Z_DATA_ERROR", `libisal says ${result}`);
-      ended = memory.readUInt32LE(state.block) === finished;
       const [unread, room] = [memory.readUInt32LE(state.availableIn), memory.readUInt32LE(state.availableOut)];
-      return { read: input.length - unread, written: output.length - room };
+      const ended = memory.readUInt32LE(state.block) === finished;
+      return { read: input.length - unread, written: output.length - room, ended };
     }
 
-    return { step, complete: () => ended, close: () => undefined };
+    return throughMembers({ inflate: step, reset: () => void reset(memory), close: () => undefined });
   };
 }
 

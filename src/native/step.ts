@@ -20,3 +20,30 @@ export interface Step {
 export function compressionError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
+
+/** Expands one member of a gzip file at a time. */
+export interface MemberInflater {
+  /** `ended` once the member is whole. */
+  inflate(input: Uint8Array, output: Uint8Array): Step & { readonly ended: boolean };
+  /** Makes it ready for the next member. */
+  reset(): void;
+  close(): void;
+}
+
+/** All members of a gzip file. Zeros behind the last one are padding; anything else has to be another member. */
+export function throughMembers({ inflate, reset, close }: MemberInflater): Inflater {
+  let ended = false;
+  let ignoring = false;
+
+  function step(input: Uint8Array, output: Uint8Array): Step {
+    if (ended && input.length > 0) ignoring ||= input[0] === 0;
+    if (ignoring) return { read: input.length, written: 0 };
+    if (ended && input.length === 0) return { read: 0, written: 0 };
+    if (ended) reset();
+    const done = inflate(input, output);
+    ended = done.ended;
+    return done;
+  }
+
+  return { step, complete: () => ended, close };
+}
