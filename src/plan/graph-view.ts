@@ -36,9 +36,8 @@ export function viewGraph(
   const reached = chosen.length === 0 ? new Set(graph.units) : reachedFrom(chosen, edges);
   const shown = edges.filter(({ from, to }) => reached.has(from) && reached.has(to));
   const containers = new Map(members.map(({ unit, name }) => [unit, name]));
-  const units = graph.units.filter((unit) =>
-    reached.has(unit) ? containers.has(unit) || shown.some(({ from, to }) => from === unit || to === unit) : false,
-  );
+  const joined = new Set(shown.flatMap(({ from, to }) => [from, to]));
+  const units = graph.units.filter((unit) => reached.has(unit) && (containers.has(unit) || joined.has(unit)));
   const kinds = new Map<string, GraphEdge>();
   for (const { from, to, kind } of shown) {
     const key = `${from} ${to}`;

@@ -9,8 +9,9 @@ import { type OrderProblem, orderProblems } from "./order.ts";
  * into an order, once `name` is what `to` says. What was so before is no reason.
  */
 export function refuseDisorder(name: string, to: Deployment | undefined, facts: HostFacts): void {
-  const before = new Set(orderProblems(membersOf(facts.installed), facts).map(keyOf));
   const problems = orderProblems(membersAfter(facts.installed, name, to), hostAfter(name, to, facts));
+  if (problems.length === 0) return;
+  const before = new Set(orderProblems(membersOf(facts.installed), facts).map(keyOf));
   const problem = problems.find((each) => !before.has(keyOf(each)));
   if (problem === undefined) return;
   if (problem.kind === "cycle") {
