@@ -44,6 +44,7 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   // One command of several files.
   "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
+  "commands/sync": { imports: [...forCommands, "commands/transfer"] },
   "commands/inspect": {
     imports: [...forCommands, "commands/name", "commands/offer", "commands/pull", "commands/propose"],
   },
@@ -86,6 +87,7 @@ const forbidden: readonly IForbiddenRuleType[] = [
               "commands/transfer",
               "commands/repair",
               "commands/inspect",
+              "commands/sync",
             ]),
           }
         : {};

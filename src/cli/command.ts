@@ -1,4 +1,4 @@
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import { KeelsonError } from "../errors.ts";
 import type { World } from "../world.ts";
 
@@ -12,7 +12,7 @@ export const tlsVerify = (): Option =>
   truth("--tls-verify", "false: do not check a registry's certificate, and allow plain HTTP").default(true);
 
 /** An option that is true or false. */
-export function truth(name: string, description: string): Option {
+function truth(name: string, description: string): Option {
   return new Option(`${name} [bool]`, description).argParser((text) => {
     if (text === "true" || text === "false") return text === "true";
     throw new KeelsonError("E_USAGE", `${name} is ${text}, neither true nor false`, { hint: `Write ${name}=false.` });
@@ -38,6 +38,34 @@ export const force = (): Option =>
     "--force",
     "though services would not find what they require, or could not be brought into an order",
   ).default(false);
+
+/** What every command that copies images asks. */
+export function copying(command: Command): Command {
+  return command
+    .option("-a, --all", "every image of an index, and the index itself", false)
+    .addOption(
+      new Option("-f, --format <format>", "write manifests as oci or as v2s2, Docker's schema 2").choices([
+        "oci",
+        "v2s2",
+      ]),
+    )
+    .option("--remove-signatures", "leave signatures behind", false)
+    .addOption(insecurePolicy())
+    .addOption(platform())
+    .addOption(tlsVerify());
+}
+
+/** What those ask that copy between places of any kind. */
+export function copyingBetween(command: Command): Command {
+  return copying(command)
+    .addOption(truth("--src-tls-verify", "the same for the source alone"))
+    .addOption(truth("--dest-tls-verify", "the same for the destination alone"))
+    .option("--src-creds <user:password>", "credentials for the source's registry")
+    .option("--dest-creds <user:password>", "credentials for the destination's registry");
+}
+
+export const compress = (): Option =>
+  new Option("--compress <with>", "compress layers with gzip or zstd where they are not").choices(["gzip", "zstd"]);
 
 /** Gathers an option that may be repeated. */
 export function collect(value: string, before: readonly string[]): readonly string[] {

@@ -1,11 +1,11 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { BundleRequest } from "../commands/bundle.ts";
 import type { CopyRequest } from "../commands/copy.ts";
 import type { InspectRequest } from "../commands/inspect.ts";
 import type { LoginRequest, LogoutRequest } from "../commands/login.ts";
 import type { PushRequest } from "../commands/push.ts";
 import type { SyncRequest } from "../commands/sync.ts";
-import { type Act, dryRun, insecurePolicy, platform, tlsVerify, truth } from "./command.ts";
+import { type Act, compress, copying, copyingBetween, dryRun, insecurePolicy, platform, tlsVerify } from "./command.ts";
 
 interface Tls {
   readonly tlsVerify: boolean;
@@ -68,20 +68,11 @@ function addInspect(program: Command, act: Act): void {
 }
 
 function addCopy(program: Command, act: Act): void {
-  program
+  const command = program
     .command("copy <from> <to>")
-    .description("copy an image from one place to another, digests unchanged")
-    .option("-a, --all", "every image of an index, and the index itself", false)
-    .option("--format <format>", "write manifests as oci or as v2s2, Docker's schema 2")
-    .option("--compress <with>", "compress layers with gzip or zstd where they are not")
-    .option("--remove-signatures", "leave signatures behind", false)
-    .addOption(insecurePolicy())
-    .addOption(platform())
-    .addOption(tlsVerify())
-    .addOption(truth("--src-tls-verify", "the same for the source alone"))
-    .addOption(truth("--dest-tls-verify", "the same for the destination alone"))
-    .option("--src-creds <user:password>", "credentials for the source's registry")
-    .option("--dest-creds <user:password>", "credentials for the destination's registry")
+    .description("copy an image from one place to another, digests unchanged");
+  copyingBetween(command)
+    .addOption(compress())
     .action(
       act(async (world, from: string, to: string, options: Omit<CopyRequest, "from" | "to">) => {
         const { copy } = await import("../commands/copy.ts");
@@ -91,24 +82,17 @@ function addCopy(program: Command, act: Act): void {
 }
 
 function addSync(program: Command, act: Act): void {
-  program
+  const command = program
     .command("sync <from> <to>")
-    .description("copy many images: a repository, a list of them, or a directory of images")
-    .option("-s, --src <transport>", "what FROM is: docker, dir or yaml; default: what it looks like")
-    .option("-d, --dest <transport>", "what TO is: docker or dir; default: what it looks like")
+    .description("copy many images: a repository, a list of them, or a directory of images");
+  const source = new Option("-s, --src <transport>", "what FROM is: docker, dir or yaml; default: what it looks like");
+  const destination = new Option("-d, --dest <transport>", "what TO is: docker or dir; default: what it looks like");
+  copyingBetween(command)
+    .addOption(source.choices(["docker", "dir", "yaml"]))
+    .addOption(destination.choices(["docker", "dir"]))
     .option("--scoped", "under their full names at the destination", false)
-    .option("-a, --all", "every image of an index, and the index itself", false)
     .option("--keep-going", "go on when an image fails; exit status 1 at the end", false)
-    .option("-f, --format <format>", "write manifests as oci or as v2s2, Docker's schema 2")
-    .option("--remove-signatures", "leave signatures behind", false)
-    .addOption(insecurePolicy())
     .addOption(dryRun().default(false))
-    .addOption(platform())
-    .addOption(tlsVerify())
-    .addOption(truth("--src-tls-verify", "the same for the source alone"))
-    .addOption(truth("--dest-tls-verify", "the same for the destination alone"))
-    .option("--src-creds <user:password>", "credentials for the source's registry")
-    .option("--dest-creds <user:password>", "credentials for the destination's registry")
     .action(
       act(async (world, from: string, to: string, options: Omit<SyncRequest, "from" | "to">) => {
         const { sync } = await import("../commands/sync.ts");
@@ -118,17 +102,10 @@ function addSync(program: Command, act: Act): void {
 }
 
 function addPush(program: Command, act: Act): void {
-  program
-    .command("push <image> <to>")
-    .description("copy an image of this host to a registry")
-    .option("-a, --all", "every image of an index, and the index itself", false)
+  const command = program.command("push <image> <to>").description("copy an image of this host to a registry");
+  copying(command)
+    .addOption(compress())
     .option("--creds <user:password>", "credentials for the registry")
-    .option("--format <format>", "write manifests as oci or as v2s2, Docker's schema 2")
-    .option("--compress <with>", "compress layers with gzip or zstd where they are not")
-    .option("--remove-signatures", "leave signatures behind", false)
-    .addOption(insecurePolicy())
-    .addOption(platform())
-    .addOption(tlsVerify())
     .action(
       act(async (world, image: string, to: string, options: Omit<PushRequest, "image" | "to">) => {
         const { push } = await import("../commands/push.ts");

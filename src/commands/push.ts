@@ -3,21 +3,15 @@ import { containerNameOf, formatReference, parseReference, type Reference } from
 import { readReference } from "../store/find-images.ts";
 import type { World } from "../world.ts";
 import { qualified } from "./name.ts";
-import { readForm, readSides, transfer } from "./transfer.ts";
+import { type CopyOptions, readSides, transfer } from "./transfer.ts";
 
-export interface PushRequest {
+export interface PushRequest extends CopyOptions {
   /** Where the image is on this host. */
   readonly image: string;
   /** A repository, with a tag or without; a registry alone, or a namespace of it with a slash behind it. */
   readonly to: string;
-  readonly all: boolean;
-  readonly format?: string | undefined;
-  readonly compress?: string | undefined;
-  readonly platform?: string | undefined;
   /** `USER[:PASSWORD]` */
   readonly creds?: string | undefined;
-  readonly removeSignatures: boolean;
-  readonly insecurePolicy: boolean;
   readonly tlsVerify: boolean;
 }
 
@@ -32,7 +26,7 @@ export async function push(world: World, request: PushRequest): Promise<void> {
   const to = targetOf(request.to.replace(/^docker:\/\//, ""), from);
   const { tlsVerify, creds: destCreds } = request;
   const sides = readSides(world, { tlsVerify, destCreds });
-  const copied = await transfer(world, from, to, { ...request, ...readForm(request), ...sides });
+  const copied = await transfer(world, from, to, { ...request, ...sides });
   const names = { source: formatReference(from), destination: formatReference(to) };
   world.output.answer({ ...names, ...copied }, [`${names.destination} ${copied.digest}`]);
 }

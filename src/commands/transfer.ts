@@ -1,4 +1,4 @@
-import { KeelsonError, printable } from "../errors.ts";
+import { KeelsonError } from "../errors.ts";
 import type { ManifestFormat } from "../image/convert.ts";
 import type { Digest } from "../image/digest.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
@@ -14,16 +14,19 @@ import type { ImageSource } from "../source/source.ts";
 import { findSignatures } from "../source/trust.ts";
 import type { World } from "../world.ts";
 
-/** How images are copied. */
-export interface TransferOptions {
+/** How images are copied, as the command line says it. */
+export interface CopyOptions {
   readonly all: boolean;
-  readonly format: ManifestFormat | undefined;
-  readonly compress: "gzip" | "zstd" | undefined;
+  readonly format?: ManifestFormat | undefined;
+  readonly compress?: "gzip" | "zstd" | undefined;
   readonly platform?: string | undefined;
   /** Leave signatures behind. */
   readonly removeSignatures: boolean;
   /** Do not ask the policy. */
   readonly insecurePolicy: boolean;
+}
+
+export interface TransferOptions extends CopyOptions {
   readonly source: SourceOptions;
   readonly destination: SourceOptions;
 }
@@ -47,17 +50,6 @@ export function readSides(world: World, sides: Sides): Pick<TransferOptions, "so
   return {
     source: optionsOf(sides.srcTlsVerify, sides.srcCreds),
     destination: optionsOf(sides.destTlsVerify, sides.destCreds),
-  };
-}
-
-/** The form that --format and --compress ask for. Throws E_USAGE. */
-export function readForm(wanted: {
-  readonly format?: string | undefined;
-  readonly compress?: string | undefined;
-}): Pick<TransferOptions, "format" | "compress"> {
-  return {
-    format: oneOf<ManifestFormat>("--format", wanted.format, ["oci", "v2s2"]),
-    compress: oneOf("--compress", wanted.compress, ["gzip", "zstd"] as const),
   };
 }
 
@@ -142,12 +134,4 @@ function parseCredentials(text: string): Credentials {
   const user = colon < 0 ? text : text.slice(0, colon);
   if (user !== "") return { user, password: colon < 0 ? "" : text.slice(colon + 1) };
   throw new KeelsonError("E_USAGE", "the credentials name no user", { hint: "Write USER:PASSWORD." });
-}
-
-function oneOf<T extends string>(option: string, text: string | undefined, known: readonly T[]): T | undefined {
-  const found = known.find((value) => value === text);
-  if (text === undefined || found !== undefined) return found;
-  throw new KeelsonError("E_USAGE", `${option} ${printable(text)} is not one of ${known.join(", ")}`, {
-    hint: "keelson copy --help says what they mean.",
-  });
 }
