@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { digestOf } from "../../src/image/digest.ts";
 import type { SigstoreSignature } from "./sigstore.ts";
 
-interface Attachment {
+export interface Attachment {
   readonly manifest: Buffer;
   readonly blobs: readonly Buffer[];
 }
@@ -11,7 +11,7 @@ interface Attachment {
 const config = Buffer.from('{"architecture":"","os":"","config":{},"rootfs":{"type":"layers","diff_ids":[]}}');
 
 /** The manifest that cosign writes for signatures; with a subject it is found as a referrer. */
-function attachmentOf(signatures: readonly SigstoreSignature[], subject?: object): Attachment {
+export function attachmentOf(signatures: readonly SigstoreSignature[], subject?: object): Attachment {
   const layers = signatures.map(({ payload, annotations }) => ({
     mediaType: "application/vnd.dev.cosign.simplesigning.v1+json",
     size: payload.length,

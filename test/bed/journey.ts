@@ -1,9 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { chmod, copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { builtProgram } from "./program.ts";
 import { run } from "./run.ts";
@@ -31,6 +31,8 @@ export interface Host {
   path(path: string): string;
   read(path: string): string;
   has(path: string): boolean;
+  /** Writes a file, and makes the directories above it. */
+  write(path: string, content: string | Uint8Array): void;
   snapshot(): Promise<Snapshot>;
   /** Runs `keelson --root ROOT ARGS...` to its end, whatever that is. */
   keelson(...args: readonly string[]): Promise<Ran>;
@@ -86,6 +88,10 @@ export function hostAt(root: string): Host {
     path: (path) => join(root, path),
     read: (path) => readFileSync(join(root, path), "utf8"),
     has: (path) => existsSync(join(root, path)),
+    write(path, content) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), content);
+    },
     snapshot: () => takeSnapshot(root, (path) => steadyContent(root, path)),
     keelson: async (...args) => runKeelson(["--root", root, ...args]),
     async answer(...args) {

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { holdRegistry } from "../bed/held-registry.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import { type TestImage, topDigest } from "../bed/images.ts";
-import { failureOf, type Ran, runKeelson, startKeelson } from "../bed/journey.ts";
+import { environment, failureOf, type Ran, runKeelson, runToEnd, startKeelson } from "../bed/journey.ts";
+import { builtProgram } from "../bed/program.ts";
 import { startRegistry, type TestRegistry } from "../bed/registry.ts";
 import { run } from "../bed/run.ts";
 
@@ -113,7 +114,7 @@ describe("an interruption ends with 130 and leaves nothing", () => {
   });
 });
 
-it("registries.conf counts for what is written to a registry, listed and deleted, but for its mirrors", async () => {
+it("registries.conf counts for what is written to a registry, listed, deleted and logged in to, but for its mirrors", async () => {
   const home = join(scratch, "home");
   await mkdir(join(home, ".config/containers"), { recursive: true });
   const rules = `
@@ -126,6 +127,9 @@ location = "127.0.0.1:1/mirror"
 [[registry]]
 prefix = "blocked.test"
 blocked = true
+[[registry]]
+location = "${registry.host}"
+insecure = true
 `;
   await writeFile(join(home, ".config/containers/registries.conf"), rules);
   const keelson = (...args: readonly string[]): Promise<Ran> => runKeelson(args, { environment: { HOME: home } });
@@ -142,4 +146,11 @@ blocked = true
   ]) {
     expect(failureOf(await keelson("--json", ...args)).code).toBe("E_BLOCKED");
   }
+  const login = async (to: string): Promise<Ran> => {
+    const script = 'echo word | "$0" --json login --password-stdin -u somebody "$1"';
+    const env = { ...environment, HOME: home, XDG_RUNTIME_DIR: join(scratch, "run") };
+    return runToEnd("sh", ["-c", script, await builtProgram(), to], { env });
+  };
+  expect((await login(`${registry.host}/team`)).status, "insecure by its rule").toBe(0);
+  expect(failureOf(await login("blocked.test")).code).toBe("E_BLOCKED");
 });

@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
@@ -21,11 +19,7 @@ beforeEach(async () => {
 
 afterEach(() => Promise.all([one.stop(), two.stop()]));
 
-function write(name: string, text: string): void {
-  const path = host.path(`/etc/containers/${name}`);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
-}
+const write = (name: string, text: string): void => host.write(`/etc/containers/${name}`, text);
 
 const keep = (fake: FakeRegistry, tag = "latest"): void => void addImage(fake, tag, gzipSync(layer), layer);
 const paths = (fake: FakeRegistry): readonly string[] => fake.requests.map(({ path }) => path);

@@ -1,5 +1,5 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { etcdLike } from "../bed/etcd-like.ts";
 import { openGpg } from "../bed/gpg.ts";
@@ -28,31 +28,26 @@ beforeAll(async () => {
 
 afterAll(() => registry.stop());
 
-async function write(host: Host, path: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(host.path(path)), { recursive: true });
-  await writeFile(host.path(path), content);
-}
-
-const setPolicy = (host: Host, policy: object): Promise<void> =>
-  write(host, "/etc/containers/policy.json", JSON.stringify(policy));
+const setPolicy = (host: Host, policy: object): void =>
+  host.write("/etc/containers/policy.json", JSON.stringify(policy));
 
 /** A policy that wants a signature by `key` of what comes from the registry, and rejects the rest. */
-async function demandKey(host: Host): Promise<void> {
-  await write(host, "/etc/pki/one.gpg", gpg.publicKey(key, "--armor"));
+function demandKey(host: Host): void {
+  host.write("/etc/pki/one.gpg", gpg.publicKey(key, "--armor"));
   const requirement = { type: "signedBy", keyType: "GPGKeys", keyPath: "/etc/pki/one.gpg" };
-  await setPolicy(host, {
+  setPolicy(host, {
     default: [{ type: "reject" }],
     transports: { docker: { [`${registry.host}/team`]: [requirement] } },
   });
 }
 
 /** Puts a signature into the lookaside that is read where registries.d says nothing. */
-function signImage(host: Host, by: string): Promise<void> {
+function signImage(host: Host, by: string): void {
   const image = { "docker-manifest-digest": digest };
   const identity = { "docker-reference": reference };
   const text = JSON.stringify({ critical: { type: "atomic container signature", image, identity }, optional: {} });
   const path = `/var/lib/containers/sigstore/team/etcd@${digest.replace(":", "=")}/signature-1`;
-  return write(host, path, gpg.sign(by, text));
+  host.write(path, gpg.sign(by, text));
 }
 
 const install = ["install", "--tls-verify=false", "--name", "etcd"] as const;
@@ -75,15 +70,15 @@ describe("info says of an image", () => {
 
   it("that needed no signature that the policy accepted it", async () => {
     const host = await makeHost();
-    await setPolicy(host, { default: [{ type: "insecureAcceptAnything" }] });
+    setPolicy(host, { default: [{ type: "insecureAcceptAnything" }] });
     await host.answer(...install, etcd.reference);
     expect(await told(host, "etcd")).toEqual(["accepted by policy without a signature", { kind: "accepted", by: [] }]);
   });
 
   it("that is signed by whom, and the record keeps it", async () => {
     const host = await makeHost();
-    await demandKey(host);
-    await signImage(host, key);
+    demandKey(host);
+    signImage(host, key);
     await host.answer(...install, reference);
     const expected = [`signed by ${key}`, { kind: "signed", by: [key] }];
     expect(await told(host, "etcd")).toEqual(expected);
@@ -99,8 +94,8 @@ describe("an image that the policy does not let in", () => {
     ["signed by a stranger", stranger, new RegExp(`not one of the policy's \\(${stranger}\\)`)],
   ])("%s is refused before a layer is fetched, and nothing changes", async (_, by, why) => {
     const host = await makeHost();
-    await demandKey(host);
-    if (by !== undefined) await signImage(host, by);
+    demandKey(host);
+    if (by !== undefined) signImage(host, by);
     for (const command of [[...install], ["plan", ...install], ["pull", "--tls-verify=false"]]) {
       const { code, message } = await host.refused(12, ...command, reference);
       expect([code, message]).toEqual(["E_POLICY", expect.stringMatching(why)]);
@@ -112,7 +107,7 @@ describe("an image that the policy does not let in", () => {
 
   it("by its transport is refused", async () => {
     const host = await makeHost();
-    await demandKey(host);
+    demandKey(host);
     const { code, message } = await host.refused(12, "install", etcd.reference);
     expect([code, message]).toEqual(["E_POLICY", expect.stringMatching(/default: rejected by policy/)]);
   });
@@ -120,9 +115,9 @@ describe("an image that the policy does not let in", () => {
   it("is refused from the store, too, until it has been verified", async () => {
     const host = await makeHost();
     await host.answer("pull", "--tls-verify=false", reference);
-    await demandKey(host);
+    demandKey(host);
     expect((await host.refused(12, ...install, reference)).message).toMatch(/no signature/);
-    await signImage(host, key);
+    signImage(host, key);
     const { status, stderr } = await host.keelson(...install, reference);
     expect([status, stderr]).toEqual([0, expect.not.stringMatching(/layer/)]);
     expect(await told(host, "etcd")).toEqual([`signed by ${key}`, { kind: "signed", by: [key] }]);
@@ -132,24 +127,24 @@ describe("an image that the policy does not let in", () => {
   it("is refused when a container is updated, and the old policy's verdict counts no more", async () => {
     const host = await makeHost();
     await host.answer(...install, reference);
-    await demandKey(host);
+    demandKey(host);
     const update = ["update", "--tls-verify=false", "etcd"] as const;
     expect((await host.refused(12, ...update)).message).toMatch(/no signature/);
-    await signImage(host, key);
+    signImage(host, key);
     expect((await host.keelson(...update)).stdout).toMatch(/Latest version already installed/);
     expect(await told(host, reference)).toEqual([`signed by ${key}`, { kind: "signed", by: [key] }]);
     // What has been verified under this very policy is not asked about again.
     await rm(host.path("/var/lib/containers"), { recursive: true });
     expect((await host.keelson(...update)).status).toBe(0);
-    await write(host, "/etc/pki/one.gpg", gpg.publicKey(stranger));
+    host.write("/etc/pki/one.gpg", gpg.publicKey(stranger));
     expect((await host.refused(12, ...update)).message).toMatch(/no signature/);
   });
 
   it("is refused with --offline, where nobody can be asked", async () => {
     const host = await makeHost();
     await host.answer(...install, reference);
-    await demandKey(host);
-    await signImage(host, key);
+    demandKey(host);
+    signImage(host, key);
     const { code, message } = await host.refused(12, "update", "--offline", "--set", "A=b", "etcd");
     expect([code, message]).toEqual(["E_POLICY", expect.stringMatching(/has not been verified under the policy/)]);
   });
@@ -158,7 +153,7 @@ describe("an image that the policy does not let in", () => {
 describe("what stands in the way of a verdict is an error:", () => {
   it("a policy that is not well formed", async () => {
     const host = await makeHost();
-    await setPolicy(host, { default: [{ type: "accept" }] });
+    setPolicy(host, { default: [{ type: "accept" }] });
     const { code, message } = await host.refused(2, ...install, reference);
     expect([code, message]).toEqual([
       "E_SETTINGS",
@@ -168,8 +163,8 @@ describe("what stands in the way of a verdict is an error:", () => {
 
   it("a key that is not there, or none", async () => {
     const host = await makeHost();
-    await demandKey(host);
-    await write(host, "/etc/pki/one.gpg", "hello");
+    demandKey(host);
+    host.write("/etc/pki/one.gpg", "hello");
     expect((await host.refused(12, ...install, reference)).message).toMatch(/key of signedBy cannot be used/);
     await rm(host.path("/etc/pki/one.gpg"));
     expect((await host.refused(12, ...install, reference)).message).toMatch(/one\.gpg cannot be read \(ENOENT\)/);
@@ -177,8 +172,8 @@ describe("what stands in the way of a verdict is an error:", () => {
 
   it("a host without gpgv", async () => {
     const host = await makeHost();
-    await demandKey(host);
-    await signImage(host, key);
+    demandKey(host);
+    signImage(host, key);
     const without = 'mount --bind /dev/null /usr/bin/gpgv && exec "$@"';
     const command = [await builtProgram(), "--root", host.root, "--json", ...install, reference];
     const ran = await runToEnd("unshare", ["-m", "sh", "-c", without, "sh", ...command], { env: environment });
@@ -190,8 +185,8 @@ describe("what stands in the way of a verdict is an error:", () => {
 
 it("a person's own policy comes before the host's", async () => {
   const host = await makeHost();
-  await setPolicy(host, { default: [{ type: "reject" }] });
-  await write(host, "/home/.config/containers/policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}');
+  setPolicy(host, { default: [{ type: "reject" }] });
+  host.write("/home/.config/containers/policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}');
   const command = ["--root", host.root, "--json", ...install, etcd.reference];
   const env = { ...environment, HOME: join(host.root, "home") };
   const ran = await runToEnd(await builtProgram(), command, { env });
