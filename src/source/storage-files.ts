@@ -19,7 +19,7 @@ const layerFiles: Readonly<Record<string, (id: string) => string>> = {
 
 /** One image of a store, and its layers. https://github.com/containers/storage */
 export interface Storage {
-  /** Of its manifest, where the store says so. */
+  /** Of its manifest, where the store says so: of the last one, when it came by several. */
   readonly digest: Digest | undefined;
   /** A document that is kept with the image; undefined when it is not there. */
   readData(key: string): Promise<Buffer | undefined>;
@@ -49,7 +49,7 @@ export async function openStorage(place: StoragePlace, reference: StorageReferen
   const { root, image } = chosenImage(all, reference, name);
   const data = openDirectory(join(root, `${driver}-images`, image.id));
   return {
-    digest: typeof image.digest === "string" && image.digest !== "" ? parseDigest(image.digest) : undefined,
+    digest: manifestDigest(image),
     readData: (key) => readIfThere(data, dataName(key), manifestLimit),
     layers: () => layersOf(String(image.layer ?? ""), place.roots, driver, name),
     signatureSizes: (manifest) => signatureSizes(image, manifest),
@@ -97,6 +97,13 @@ function chosenImage<T extends { readonly image: JsonObject }>(
 
 function namesOf(image: JsonObject): readonly string[] {
   return Array.isArray(image.names) ? image.names.map(String) : [];
+}
+
+/** `digest` of the list is that of the first manifest. */
+function manifestDigest(image: JsonObject): Digest | undefined {
+  const documents = isObject(image["big-data-digests"]) ? image["big-data-digests"] : {};
+  const digest = documents.manifest || image.digest;
+  return typeof digest === "string" && digest !== "" ? parseDigest(digest) : undefined;
 }
 
 /** The digests of all manifests that are kept with an image: of an index that it came from, too. */
