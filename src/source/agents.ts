@@ -1,14 +1,14 @@
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent } from "node:http";
 import * as tls from "node:tls";
 import { type HostCertificates, readCertificateDirectory, readCertificates } from "./certificates.ts";
+import { http, https } from "./node-http.ts";
 import type { SourceOptions } from "./options.ts";
 import { proxyFor } from "./proxy.ts";
 
 /** The kept connections of one registry: to itself, its token server, its storage. */
 export interface Agents {
   /** `withSystem`: the system's certificates are trusted too. Throws E_SETTINGS for files in certs.d that cannot be used. */
-  of(url: URL, withSystem: boolean): http.Agent;
+  of(url: URL, withSystem: boolean): Agent;
   close(): void;
 }
 
@@ -17,14 +17,14 @@ export interface Agents {
  * of the registry at `host` are also trusted for where it sends to. Node's own agents speak to proxies.
  */
 export function openAgents(host: string, options: SourceOptions): Agents {
-  const agents = new Map<string, http.Agent>();
+  const agents = new Map<string, Agent>();
   const { certificateDirectory: given } = options;
   const find = (hosts: readonly string[]): HostCertificates =>
     given !== undefined && hosts.includes(host)
       ? readCertificateDirectory(given)
       : readCertificates(options.certificates ?? [], hosts);
   let own: HostCertificates | undefined;
-  const make = (url: URL, withSystem: boolean): http.Agent => {
+  const make = (url: URL, withSystem: boolean): Agent => {
     const proxy = options.proxies && proxyFor(url, options.proxies);
     const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
     if (url.protocol === "http:") return new http.Agent({ keepAlive: true, ...proxied });

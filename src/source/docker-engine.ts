@@ -1,9 +1,10 @@
-import { type IncomingMessage, type RequestOptions, request } from "node:http";
+import type { IncomingMessage, RequestOptions } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import { isObject } from "../image/json.ts";
 import { listed } from "./listed.ts";
+import { http } from "./node-http.ts";
 
 const answerLimit = 4 * 1024 * 1024;
 
@@ -56,7 +57,7 @@ export function openDockerEngine(host: string, signal?: AbortSignal): DockerEngi
 
 /** The answer to a request whose body has been sent whole, or refused on the way. */
 async function send(options: RequestOptions, body?: AsyncIterable<Uint8Array>): Promise<IncomingMessage> {
-  const message = request(options);
+  const message = http.request(options);
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     message.once("response", resolve).once("error", reject);
   });

@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import * as http from "node:http";
-import * as https from "node:https";
+import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import * as tls from "node:tls";
 import { errnoOf } from "../errors.ts";
 import { openAgents } from "./agents.ts";
+import { http, https } from "./node-http.ts";
 import { type SourceOptions, standardTiming, type Timing } from "./options.ts";
 import { redirectTarget, tooManyRedirects } from "./redirect.ts";
 
@@ -34,7 +34,7 @@ export interface HttpRequest {
 /** `url` is the last one of the redirects. Either the body is read to its end, or the response is discarded. */
 export interface HttpResponse {
   readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly url: URL;
   readonly body: AsyncIterable<Buffer>;
   discard(): void;
@@ -78,9 +78,9 @@ export function openHttp(host: string, options: SourceOptions): Http {
 
 type Exchange = (
   url: URL,
-  headers: http.OutgoingHttpHeaders,
+  headers: OutgoingHttpHeaders,
   request: Pick<HttpRequest, "method" | "body">,
-) => Promise<http.IncomingMessage>;
+) => Promise<IncomingMessage>;
 
 async function follow(
   request: HttpRequest,
@@ -110,12 +110,12 @@ async function follow(
 interface Envelope {
   readonly method: Method;
   readonly body: Uint8Array | undefined;
-  readonly agent: http.Agent;
-  readonly headers: http.OutgoingHttpHeaders;
+  readonly agent: Agent;
+  readonly headers: OutgoingHttpHeaders;
   readonly signal: AbortSignal | undefined;
 }
 
-async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.IncomingMessage> {
+async function send(url: URL, envelope: Envelope, timing: Timing): Promise<IncomingMessage> {
   const { agent, method, body, signal } = envelope;
   const length =
     body === undefined && (method === "GET" || method === "HEAD" || method === "DELETE")
@@ -133,7 +133,7 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.
     timer = setTimeout(() => request.destroy(timeout(`${what} within ${time / 1000} s`)), time);
   };
   try {
-    return await new Promise<http.IncomingMessage>((resolve, reject) => {
+    return await new Promise<IncomingMessage>((resolve, reject) => {
       allow(timing.connect, "no connection");
       request.once("socket", (socket) => {
         const connected = (): void => allow(timing.headers, "no answer");
@@ -154,7 +154,7 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<http.
   }
 }
 
-async function sendBody(request: http.ClientRequest, body: Uint8Array, taken: () => void): Promise<void> {
+async function sendBody(request: ClientRequest, body: Uint8Array, taken: () => void): Promise<void> {
   for (let at = 0; at < body.length; at += bodyPieceSize) {
     if (!request.write(body.subarray(at, at + bodyPieceSize))) {
       await once(request, "drain");
@@ -164,7 +164,7 @@ async function sendBody(request: http.ClientRequest, body: Uint8Array, taken: ()
   request.end();
 }
 
-async function* bodyOf(message: http.IncomingMessage, timing: Timing): AsyncGenerator<Buffer> {
+async function* bodyOf(message: IncomingMessage, timing: Timing): AsyncGenerator<Buffer> {
   const pieces = message[Symbol.asyncIterator]();
   try {
     for (;;) {
@@ -181,7 +181,7 @@ async function* bodyOf(message: http.IncomingMessage, timing: Timing): AsyncGene
 }
 
 /** Reads a short body away, so that the connection serves again; gives up on a long one together with its connection. */
-function discard(message: http.IncomingMessage): void {
+function discard(message: IncomingMessage): void {
   const length = Number(message.headers["content-length"] ?? Number.POSITIVE_INFINITY);
   if (length <= discardLimit) message.on("error", () => undefined).resume();
   else message.destroy();
