@@ -51,6 +51,7 @@ export function openLayerReader(repository: Repository, parent: string | undefin
       const list = await layer.unpack(open(layer.take));
       const changes = parseChanges(list);
       for (const change of changes) if ("object" in change) repository.adopt(change.object);
+      repository.writeBack();
       return { changes, list };
     },
     stop() {

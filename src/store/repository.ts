@@ -1,15 +1,15 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { writeTreeObjects } from "./commit.ts";
 import { syncDirectory, writeDurably } from "./durable.ts";
-import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { type ObjectKind, objectPath } from "./object.ts";
 import { removeTree } from "./remove.ts";
 import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
+import { openWriteBack, type WriteBack } from "./write-back.ts";
 
 /**
  * An OSTree repository in `bare` mode (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
@@ -21,6 +21,8 @@ export interface Repository extends Staging {
   locate(name: ObjectName, kind: ObjectKind): string;
   /** Counts a content object that is not published as staged: another thread has written it. */
   adopt(name: ObjectName): void;
+  /** Begins to bring what is staged onto its medium: publish() has to wait for less. */
+  writeBack(): void;
   /** Syncs what is staged and moves it among the objects. A crash in between leaves objects nobody names. */
   publish(): void;
   /** Forgets what is staged. */
@@ -44,8 +46,16 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
   const damaged = new Set(options.damaged);
   const places = stagingPlaces(path, options.parent);
   const area = openStaging({ ...places, damaged, scratch: "scratch" });
+  let syncing: WriteBack | undefined;
+
+  function opened(): WriteBack {
+    syncing ??= openWriteBack(places.staging);
+    return syncing;
+  }
 
   function clear(): void {
+    syncing?.close();
+    syncing = undefined;
     area.clear();
     sweepStaging(path);
   }
@@ -61,8 +71,11 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
       if (object === undefined) throw lost(name, kind);
       return object;
     },
+    writeBack: () => {
+      if (area.staged.size > 0) opened().begin();
+    },
     publish() {
-      if (area.staged.size > 0) publishObjects(places.staging, join(path, "objects"), area.staged);
+      if (area.staged.size > 0) publishObjects(places.staging, join(path, "objects"), area.staged, opened());
       for (const object of area.staged) damaged.delete(object);
       clear();
     },
@@ -108,24 +121,19 @@ function makeRepository(path: string): void {
 }
 
 /** Data first, then names: an object that can be seen under `objects/` is whole. */
-function publishObjects(staging: string, published: string, staged: ReadonlySet<string>): void {
-  const fd = openSync(staging, "r");
-  try {
-    onFile(staging, () => libc().syncFileSystem(fd));
-    const there = new Set(readdirSync(published));
-    const moved = new Set<string>();
-    for (const object of staged) {
-      const prefix = object.slice(0, 2);
-      if (there.has(prefix)) renameSync(`${staging}/${object}`, `${published}/${object}`);
-      // Nothing of that prefix is published yet: all of it goes at once.
-      else if (!moved.has(prefix)) renameSync(`${staging}/${prefix}`, `${published}/${prefix}`);
-      if (!there.has(prefix)) moved.add(prefix);
-    }
-    syncDirectory(published);
-    onFile(staging, () => libc().syncFileSystem(fd));
-  } finally {
-    closeSync(fd);
+function publishObjects(staging: string, published: string, staged: ReadonlySet<string>, syncing: WriteBack): void {
+  syncing.finish();
+  const there = new Set(readdirSync(published));
+  const moved = new Set<string>();
+  for (const object of staged) {
+    const prefix = object.slice(0, 2);
+    if (there.has(prefix)) renameSync(`${staging}/${object}`, `${published}/${object}`);
+    // Nothing of that prefix is published yet: all of it goes at once.
+    else if (!moved.has(prefix)) renameSync(`${staging}/${prefix}`, `${published}/${prefix}`);
+    if (!there.has(prefix)) moved.add(prefix);
   }
+  syncDirectory(published);
+  syncing.finish();
 }
 
 function lost(name: ObjectName, kind: ObjectKind): KeelsonError {
