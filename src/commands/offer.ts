@@ -5,9 +5,11 @@ import { formatPlatform } from "../image/platform.ts";
 import { type FileReference, formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import type { Progress } from "../output.ts";
 import type { Fetch } from "../plan/preview.ts";
+import { type KnownFiles, requestWorth } from "../source/chunked.ts";
 import { openLayer } from "../source/layer.ts";
 import type { ImageSource, SourceImage } from "../source/source.ts";
 import { together, untilStopped } from "../source/together.ts";
+import { openKnownFiles } from "../store/known-files.ts";
 import type { OpenTar } from "../store/layer-reader.ts";
 import type { ImageStage } from "../store/stage.ts";
 import type { World } from "../world.ts";
@@ -30,7 +32,9 @@ export async function addLayers(
 ): Promise<Fetch> {
   const { layers } = offered.manifest;
   const { connections } = world.settings;
-  const fetched: Descriptor[] = [];
+  const known = openKnownFiles(world.paths.images, stage.repository, requestWorth);
+  let bytes = 0;
+  let fetched = 0;
   world.output.message(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
   );
@@ -44,14 +48,16 @@ export async function addLayers(
       world.output.message(`${label}: already here`);
       return stage.addLayer(diffId);
     }
-    const read = readLayer(world, source, { layer, diffId, label, stop }, (open) => stage.addLayer(diffId, open));
-    await read.catch((error: unknown) => {
+    const advance = (count: number): void => {
+      bytes += count;
+    };
+    const wanted = { layer, diffId, label, stop, known, advance };
+    await readLayer(world, source, wanted, (open) => stage.addLayer(diffId, open)).catch((error: unknown) => {
       throw ofImage(error, formatReference(reference));
     });
-    fetched.push(layer);
+    fetched += 1;
   });
-  const bytes = fetched.reduce((total, { size }) => total + size, 0);
-  return { bytes, layers: fetched.length, ofLayers: layers.length };
+  return { bytes, layers: fetched, ofLayers: layers.length };
 }
 
 function hasLayer({ config }: SourceImage, stage: ImageStage, index: number): boolean {
@@ -66,20 +72,29 @@ export interface LayerRequest {
   readonly label: string;
   /** Aborted when it is not wanted any more. */
   readonly stop: AbortSignal;
+  /** Files that need not be fetched. */
+  readonly known?: KnownFiles;
+  /** Is told of every piece that has come, in bytes. */
+  advance?(bytes: number): void;
 }
 
 /** Hands a layer's tar to `unpack` at once, checked on its way, and shows how far it is. Layers stay in the order of the calls. */
 export async function readLayer<T>(
   world: World,
   source: ImageSource,
-  { layer, diffId, label, stop }: LayerRequest,
+  { layer, diffId, label, stop, known, advance }: LayerRequest,
   unpack: (open: OpenTar) => Promise<T>,
 ): Promise<T> {
   let progress: Progress | undefined;
   const open: OpenTar = async function* (take) {
     const { size } = (await source.held?.(diffId)) ?? layer;
     progress = world.output.progress(label, size);
-    yield* openLayer(counted(source, progress.advance, stop), layer, diffId, world.settings.layerSize, take);
+    const shown = progress;
+    const count = (bytes: number): void => {
+      shown.advance(bytes);
+      advance?.(bytes);
+    };
+    yield* openLayer(counted(source, count, stop), layer, diffId, { limit: world.settings.layerSize, take, known });
   };
   try {
     const result = await unpack(open);
@@ -100,11 +115,20 @@ function ofImage(error: unknown, name: string): unknown {
 
 /** The source, telling how many bytes of its blobs have passed, until it is stopped. */
 function counted(source: ImageSource, advance: (bytes: number) => void, stop: AbortSignal): ImageSource {
-  async function* count(layer: Descriptor): AsyncGenerator<Uint8Array> {
-    for await (const chunk of untilStopped(() => source.openBlob(layer), stop)) {
+  async function* count(open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of untilStopped(open, stop)) {
       advance(chunk.length);
       yield chunk;
     }
   }
-  return { ...source, openBlob: async (layer) => count(layer) };
+  const { openRange } = source;
+  if (openRange === undefined) return { ...source, openBlob: async (layer) => count(() => source.openBlob(layer)) };
+  return {
+    ...source,
+    openBlob: async (layer) => count(() => source.openBlob(layer)),
+    openRange: async (layer, from, to) => {
+      const range = await openRange(layer, from, to);
+      return range && count(async () => range);
+    },
+  };
 }

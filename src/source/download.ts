@@ -5,7 +5,7 @@ import { mismatch } from "./verify.ts";
 const dropLimit = 5;
 const progressSize = 1024 * 1024;
 
-/** A part of a blob that runs from the byte `start` to the blob's end. */
+/** A part of a blob that begins with the byte `start`. */
 export interface BlobPart {
   readonly start: number;
   readonly body: AsyncIterable<Buffer>;
@@ -13,9 +13,12 @@ export interface BlobPart {
 
 export interface Download {
   readonly blob: Descriptor;
+  /** What of the blob is wanted: the bytes from `from` to before `to`. */
+  readonly from: number;
+  readonly to: number;
   /** How messages call the source. */
   readonly name: string;
-  /** Asks for the blob from `offset` on; the far side may answer with an earlier start. */
+  /** Asks for what is wanted from `offset` on; the far side may answer with an earlier start. */
   readonly open: (offset: number) => Promise<BlobPart>;
   /** Whether the connection broke, so that the rest may be asked for. */
   readonly isDrop: (error: unknown) => boolean;
@@ -26,32 +29,35 @@ export interface Download {
 }
 
 /**
- * The blob's bytes across dropped connections: up to 5 in a row without a further MiB between them, in the time there is
+ * The bytes that are wanted across dropped connections: up to 5 in a row without a further MiB between them, in the time there is
  * patience for. Where the far side
  * starts over, what has been given out already is skipped; whether it was the same is for the digest to tell. Throws
  * E_DIGEST for more bytes than described, E_REGISTRY when the drops are too many, and what `open` throws.
  */
 export async function* downloaded(download: Download, first: BlobPart): AsyncGenerator<Buffer> {
-  const { blob, name } = download;
+  const { blob, name, from, to } = download;
   let part = first;
-  let done = 0;
+  let done = from;
   let drops = 0;
-  let mark = 0;
+  let mark = from;
   let progressed = performance.now();
   for (;;) {
     let cause: unknown;
     try {
       for await (const piece of afterBytes(part.body, done - part.start)) {
-        if (done + piece.length > blob.size)
+        const rest = to - done;
+        if (piece.length > rest && to === blob.size)
           throw mismatch(name, `${blob.digest} is longer than its ${blob.size} bytes`);
-        done += piece.length;
-        yield piece;
+        const wanted = piece.length > rest ? piece.subarray(0, rest) : piece;
+        done += wanted.length;
+        if (wanted.length > 0) yield wanted;
+        if (done === to && to < blob.size) return;
       }
     } catch (error) {
       if (!download.isDrop(error)) throw error;
       cause = error;
     }
-    if (done === blob.size) return;
+    if (done === to) return;
     if (done - mark >= progressSize) {
       drops = 0;
       progressed = performance.now();

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import { type Compression, type Descriptor, layerCompression } from "../image/manifest.ts";
+import { joinParts, type KnownFiles, type LayerPart, planParts } from "./chunked.ts";
 import { detectCompression, gathered, inflate, isCompressionError, type TakeBuffer } from "./inflate.ts";
 import type { ImageSource } from "./source.ts";
 import { mismatch } from "./verify.ts";
@@ -15,18 +16,25 @@ const startSize = 4;
 /** A layer that expands to more is refused, in bytes. */
 const layerSizeLimit = 16 * 1024 ** 3;
 
+export interface LayerOptions {
+  /** Bytes it may expand to. */
+  readonly limit?: number | undefined;
+  /** Gives the memory for each piece, which may be written over as soon as the next one is asked for. */
+  readonly take?: TakeBuffer | undefined;
+  /** Files that need not be fetched where the layer's form lets them be left out. */
+  readonly known?: KnownFiles | undefined;
+}
+
 /**
- * The tar of a layer, decompressed. Every byte is counted and hashed on its way: the stream ends only when the stored bytes
- * have the descriptor's size and digest and the tar has the digest `diffId`; what was read before that is not to be
- * believed. With `take` a piece may be written over as soon as the next one is asked for. Throws E_DIGEST, E_LAYER, E_LIMIT
- * (more than `limit` bytes) and what the source throws.
+ * The tar of a layer, decompressed. Every byte is counted and hashed on its way: the stream ends only when the tar has the
+ * digest `diffId` and, if all of the stored bytes were read, they have the descriptor's size and digest; what was read
+ * before that is not to be believed. Throws E_DIGEST, E_LAYER, E_LIMIT and what the source throws.
  */
 export async function* openLayer(
   source: ImageSource,
   described: Descriptor,
   diffId: Digest,
-  limit: number = layerSizeLimit,
-  take?: TakeBuffer,
+  { limit = layerSizeLimit, take, known }: LayerOptions = {},
 ): AsyncGenerator<Buffer> {
   const layer = (await source.held?.(diffId)) ?? described;
   const declared = layerCompression(layer);
@@ -34,16 +42,30 @@ export async function* openLayer(
   const compression = layer.digest === diffId ? "none" : declared;
   // The bytes of an uncompressed layer are its tar: one hash speaks for both digests.
   if (compression === "none" && layer.digest !== diffId) throw wrongTar(layer, layer.digest, diffId);
-  const blob = lastingFailure(checkedBlob(source, layer, compression));
+  const parts = compression === "zstd" && known !== undefined ? await planParts(source, layer, known) : undefined;
   const hash = createHash("sha256");
   let size = 0;
+  for await (const piece of parts === undefined
+    ? wholeTar(source, layer, compression, take)
+    : tarOf(source, layer, parts, take)) {
+    size += piece.length;
+    if (size > limit) throw tooLarge(layer, limit);
+    if (compression !== "none") hash.update(piece);
+    yield piece;
+  }
+  const actual: Digest = compression === "none" ? layer.digest : `sha256:${hash.digest("hex")}`;
+  if (actual !== diffId) throw wrongTar(layer, actual, diffId);
+}
+
+async function* wholeTar(
+  source: ImageSource,
+  layer: Descriptor,
+  compression: Compression,
+  take: TakeBuffer | undefined,
+): AsyncGenerator<Buffer> {
+  const blob = lastingFailure(checkedBlob(source, layer, compression));
   try {
-    for await (const piece of compression === "none" ? blob : inflate(blob, compression, take)) {
-      size += piece.length;
-      if (size > limit) throw tooLarge(layer, limit);
-      if (compression !== "none") hash.update(piece);
-      yield piece;
-    }
+    yield* compression === "none" ? blob : inflate(blob, compression, take);
     await drain(blob);
   } catch (error) {
     if (!isCompressionError(error)) throw error;
@@ -54,8 +76,20 @@ export async function* openLayer(
     // Not awaited: while a read is under way it would wait for the far side.
     blob.return().catch(() => undefined);
   }
-  const actual: Digest = compression === "none" ? layer.digest : `sha256:${hash.digest("hex")}`;
-  if (actual !== diffId) throw wrongTar(layer, actual, diffId);
+}
+
+async function* tarOf(
+  source: ImageSource,
+  layer: Descriptor,
+  parts: readonly LayerPart[],
+  take: TakeBuffer | undefined,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* joinParts(source, layer, parts, take);
+  } catch (error) {
+    if (!isCompressionError(error)) throw error;
+    throw mismatch(layer.digest, "its parts do not expand as its table of contents has it");
+  }
 }
 
 async function* checkedBlob(source: ImageSource, layer: Descriptor, compression: Compression): AsyncGenerator<Buffer> {

@@ -51,6 +51,7 @@ export function openMirrored(reference: RegistryReference, options: SourceOption
     readManifest: async (descriptor) => (await attempt((source) => source.readManifest(descriptor))).value,
     signatures: async (digest) => attachedTo(digest, (await open()).slice(first), options.signal),
     openBlob: async (layer) => (await attempt((source) => source.openBlob(layer))).value,
+    openRange: async (layer, from, to) => (await attempt(async (source) => source.openRange?.(layer, from, to))).value,
     close: async () => {
       // What could not even be opened has nothing to close.
       const all = await opened?.catch(() => []);

@@ -1,26 +1,18 @@
-import { errnoOf, KeelsonError, printable } from "../errors.ts";
+import { KeelsonError, printable } from "../errors.ts";
 import { digestOf } from "../image/digest.ts";
 import { type Descriptor, indexTypes, manifestLimit, manifestTypes } from "../image/manifest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import { signaturesIn, signatureTag } from "./attachments.ts";
-import { type BlobPart, downloaded } from "./download.ts";
 import type { HttpResponse } from "./http.ts";
-import { type SourceOptions, standardTiming } from "./options.ts";
+import type { SourceOptions } from "./options.ts";
 import { type Named, readBody } from "./registry-answer.ts";
-import { openRepository, type Repository } from "./repository.ts";
+import { checkEncoding, openBlob, openRange, type RegistryPlace } from "./registry-blob.ts";
+import { openRepository } from "./repository.ts";
 import { type Documents, imageOf } from "./resolution.ts";
-import { pause, waitAfter } from "./retry.ts";
 import type { ImageSource, TopDocument } from "./source.ts";
 import { checkBytes, mismatch } from "./verify.ts";
 
 const manifestAccept = [...manifestTypes, ...indexTypes].join(", ");
-
-/** What of the registry source its parts share. */
-interface Context {
-  readonly name: string;
-  readonly repository: Repository;
-  readonly options: SourceOptions;
-}
 
 /**
  * An image of a registry. A tag is looked up once, at the first resolve; all that follows is asked for by digest.
@@ -32,7 +24,7 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   const signal = AbortSignal.any([closed.signal, ...(given.signal === undefined ? [] : [given.signal])]);
   const options = { ...given, signal };
   const repository = openRepository(namedOf(reference), options);
-  const context: Context = { name: formatReference(reference), repository, options };
+  const context: RegistryPlace = { name: formatReference(reference), repository, options };
   let top: Promise<TopDocument> | undefined;
   const readTop = async (): Promise<TopDocument> => {
     top ??= fetchTop(reference, context);
@@ -53,6 +45,7 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
     readTop,
     readManifest: documents.readManifest,
     openBlob: (layer) => openBlob(layer, context),
+    openRange: (layer, from, to) => openRange(layer, from, to, context),
     signatures: async (digest) => {
       const manifest = await fetchAttachment(signatureTag(digest), context);
       return manifest === undefined
@@ -73,7 +66,7 @@ export function namedOf(reference: Pick<RegistryReference, "host" | "repository"
   return { host: reference.host, repository: official ? `library/${reference.repository}` : reference.repository };
 }
 
-async function fetchTop(reference: RegistryReference, context: Context): Promise<TopDocument> {
+async function fetchTop(reference: RegistryReference, context: RegistryPlace): Promise<TopDocument> {
   const { name } = context;
   const document = await fetchDocument(reference.digest ?? reference.tag ?? "latest", context);
   const actual = digestOf(document.bytes);
@@ -87,7 +80,7 @@ async function fetchTop(reference: RegistryReference, context: Context): Promise
   return document;
 }
 
-async function fetchManifest(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
+async function fetchManifest(descriptor: Descriptor, context: RegistryPlace): Promise<Uint8Array> {
   const { bytes, mediaType } = await fetchDocument(descriptor.digest, context);
   checkBytes(bytes, descriptor, context.name);
   if (mediaType === undefined || mediaType === descriptor.mediaType) return bytes;
@@ -102,7 +95,7 @@ async function fetchManifest(descriptor: Descriptor, context: Context): Promise<
 
 async function fetchDocument(
   version: string,
-  context: Context,
+  context: RegistryPlace,
 ): Promise<TopDocument & { readonly claimed: string | undefined }> {
   const { repository, name } = context;
   return repository.get(`manifests/${version}`, { accept: manifestAccept }, async (response) => {
@@ -117,7 +110,7 @@ async function fetchDocument(
 }
 
 /** What is tagged as attached to an image; undefined when nothing is. */
-async function fetchAttachment(tag: string, { repository, name }: Context): Promise<Uint8Array | undefined> {
+async function fetchAttachment(tag: string, { repository, name }: RegistryPlace): Promise<Uint8Array | undefined> {
   return repository.get(`manifests/${tag}`, { accept: manifestTypes[0] }, async (response) => {
     if (response.status === 404) return void response.discard();
     if (response.status !== 200) throw await repository.failure(response);
@@ -128,63 +121,12 @@ async function fetchAttachment(tag: string, { repository, name }: Context): Prom
   });
 }
 
-async function fetchSmallBlob(descriptor: Descriptor, context: Context): Promise<Uint8Array> {
+async function fetchSmallBlob(descriptor: Descriptor, context: RegistryPlace): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of await openBlob(descriptor, context)) pieces.push(piece);
   const bytes = Buffer.concat(pieces);
   checkBytes(bytes, descriptor, context.name);
   return bytes;
-}
-
-async function openBlob(blob: Descriptor, context: Context): Promise<AsyncIterable<Uint8Array>> {
-  const { repository, name, options } = context;
-  let etag: string | undefined;
-  const request = (offset: number): Promise<BlobPart | undefined> => {
-    const range = { range: `bytes=${offset}-`, ...(etag?.startsWith('"') && { "if-range": etag }) };
-    return repository.get(`blobs/${blob.digest}`, offset === 0 ? {} : range, async (response) => {
-      const part = partOf(response, offset, blob, name);
-      if (part === "failed") throw await repository.failure(response);
-      if (part === undefined) response.discard();
-      etag = response.headers.etag;
-      return part;
-    });
-  };
-  const open = async (offset: number): Promise<BlobPart> => {
-    const part = (await request(offset)) ?? (await request(0));
-    if (part !== undefined) return part;
-    throw wrongRange(name);
-  };
-  const isDrop = (error: unknown): boolean => {
-    options.signal?.throwIfAborted();
-    return !(error instanceof KeelsonError) && errnoOf(error) !== undefined;
-  };
-  const first = await open(0);
-  const { patience } = options.timing ?? standardTiming;
-  const wait = (drops: number): Promise<void> => pause(waitAfter(drops, undefined, options), options);
-  return downloaded({ blob, name, open, isDrop, pause: wait, patience }, first);
-}
-
-/** The part that an answer to a request from `offset` on holds; undefined when the range was not understood. */
-function partOf(
-  response: HttpResponse,
-  offset: number,
-  blob: Descriptor,
-  name: string,
-): BlobPart | "failed" | undefined {
-  const { status, headers, body } = response;
-  checkEncoding(response, name);
-  if (status === 200) {
-    const length = headers["content-length"];
-    if (length === undefined || Number(length) === blob.size) return { start: 0, body };
-    response.discard();
-    throw mismatch(name, `the registry offers ${Number(length)} bytes for ${blob.digest}, described with ${blob.size}`);
-  }
-  if (status === 416 && offset > 0) return undefined;
-  if (status !== 206) return "failed";
-  const range = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(headers["content-range"] ?? "");
-  const fits = Number(range?.[1]) === offset && Number(range?.[2]) === blob.size - 1;
-  const total = range?.[3] === "*" || Number(range?.[3]) === blob.size;
-  return fits && total && offset > 0 ? { start: offset, body } : undefined;
 }
 
 /** The Content-Type without its parameters; undefined when there is none. */
@@ -203,23 +145,8 @@ function documentType(response: HttpResponse, name: string): string | undefined 
   });
 }
 
-function checkEncoding(response: HttpResponse, name: string): void {
-  const encoding = response.headers["content-encoding"] ?? "identity";
-  if (response.status >= 300 || encoding === "identity") return;
-  response.discard();
-  throw new KeelsonError("E_REGISTRY", `${name}: the registry sends it encoded as ${printable(encoding)}, unasked`, {
-    hint: "A proxy before the registry may do that; ask its operator to leave images alone.",
-  });
-}
-
 function tooLarge(name: string): KeelsonError {
   return new KeelsonError("E_LIMIT", `${name}: its manifest is larger than ${manifestLimit} bytes`, {
     hint: "Manifests of images are small; check that the reference names an image.",
-  });
-}
-
-function wrongRange(name: string): KeelsonError {
-  return new KeelsonError("E_REGISTRY", `${name}: the registry answers with a part that was not asked for`, {
-    hint: "Ask the registry's operator; a proxy before it may be at fault.",
   });
 }

@@ -21,6 +21,11 @@ export interface ImageSource {
    */
   openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
   /**
+   * The bytes of a layer from `from` to before `to`, not checked; undefined where the far side gives no parts. Absent where
+   * parts are no cheaper than the whole. Throws as openBlob does.
+   */
+  openRange?(layer: Descriptor, from: number, to: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
    * How the layer of that diff id is held where that is not as the manifest says: as a plain tar, which openBlob gives.
    * Throws as resolve does.
    */

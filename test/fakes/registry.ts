@@ -119,8 +119,11 @@ function answer(fake: FakeRegistry, request: IncomingMessage, response: ServerRe
 }
 
 function sendBlob(blob: Buffer, request: IncomingMessage, response: ServerResponse): void {
-  const start = Number(/^bytes=([0-9]+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-  const rest = blob.subarray(start);
-  const range = start > 0 ? { "content-range": `bytes ${start}-${blob.length - 1}/${blob.length}` } : {};
-  response.writeHead(start > 0 ? 206 : 200, { "content-length": rest.length, ...range }).end(rest);
+  const [, first, last] = /^bytes=([0-9]+)-([0-9]*)$/.exec(request.headers.range ?? "") ?? [];
+  const start = Number(first ?? 0);
+  const end = last ? Number(last) + 1 : blob.length;
+  const rest = blob.subarray(start, end);
+  const partial = rest.length < blob.length;
+  const range = partial ? { "content-range": `bytes ${start}-${end - 1}/${blob.length}` } : {};
+  response.writeHead(partial ? 206 : 200, { "content-length": rest.length, ...range }).end(rest);
 }

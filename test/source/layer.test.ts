@@ -44,7 +44,8 @@ async function read(
       })(),
   };
   const pieces: Buffer[] = [];
-  for await (const piece of openLayer(source, layer, claim.diffId ?? digestOf(tar), claim.limit)) pieces.push(piece);
+  for await (const piece of openLayer(source, layer, claim.diffId ?? digestOf(tar), { limit: claim.limit }))
+    pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
