@@ -16,7 +16,6 @@ export type ObjectNode = Extract<LeafNode, { readonly object: ObjectName }>;
  */
 export function checkout(repository: Repository, tree: TreeNode, path: string): void {
   const made = new Map<LeafNode, Buffer>();
-  const located = new Map<ObjectName, string>();
 
   function writeDirectory(directory: DirectoryNode, at: string): void {
     const bytes = Buffer.from(at, "latin1");
@@ -39,12 +38,11 @@ export function checkout(repository: Repository, tree: TreeNode, path: string): 
   }
 
   function linkObject(node: ObjectNode, at: Buffer): void {
-    const source = located.get(node.object) ?? repository.locate(node.object, "file");
     try {
-      linkOrCopy(node, source, at);
-      located.set(node.object, source);
+      linkOrCopy(node, repository.expect(node.object, "file"), at);
     } catch (error) {
       if (errnoOf(error) === "EXDEV") throw crossDevice(path, error);
+      if (errnoOf(error) === "ENOENT") repository.locate(node.object, "file");
       throw error;
     }
   }

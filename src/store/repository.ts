@@ -19,6 +19,8 @@ export interface Repository extends Staging {
   readonly path: string;
   /** Where the object is read from. Throws E_STORE when it is nowhere. */
   locate(name: ObjectName, kind: ObjectKind): string;
+  /** The same, but where everything is published it is not looked for: whoever opens it finds out. */
+  expect(name: ObjectName, kind: ObjectKind): string;
   /** Counts a content object that is not published as staged: another thread has written it. */
   adopt(name: ObjectName): void;
   /** Begins to bring what is staged onto its medium: publish() has to wait for less. */
@@ -60,16 +62,22 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
     sweepStaging(path);
   }
 
+  function locate(name: ObjectName, kind: ObjectKind): string {
+    const object = area.find(objectPath(name, kind));
+    if (object === undefined) throw lost(name, kind);
+    return object;
+  }
+
   return {
     path,
     has: area.has,
     stagePath: area.stagePath,
     scratchPath: area.scratchPath,
     adopt: area.adopt,
-    locate(name, kind) {
-      const object = area.find(objectPath(name, kind));
-      if (object === undefined) throw lost(name, kind);
-      return object;
+    locate,
+    expect(name, kind) {
+      const elsewhere = options.parent !== undefined || area.staged.size > 0 || damaged.size > 0;
+      return elsewhere ? locate(name, kind) : `${path}/objects/${objectPath(name, kind)}`;
     },
     writeBack: () => {
       if (area.staged.size > 0) opened().begin();
