@@ -1,7 +1,7 @@
 import { KeelsonError } from "../errors.ts";
 import type { Attributes, TarEntry } from "./entry.ts";
 import { shownPath, splitPath, treePath } from "./path.ts";
-import { keptXattrs } from "./xattr.ts";
+import { keptAttributes } from "./xattr.ts";
 
 /** The name of a content object: 64 hex characters. See store/object.ts. */
 export type ObjectName = string;
@@ -57,7 +57,7 @@ export function planChange(entry: TarEntry): PlannedChange | undefined {
   }
   if (name.startsWith(".wh.")) return planWhiteout(path, parent, name);
   if (path === "" && entry.kind !== "directory") throw refused(path, "the root of the tree may only be a directory");
-  const attributes = attributesOf(entry, path);
+  const attributes = keptAttributes(entry.kind, entry.attributes, path);
   switch (entry.kind) {
     case "file":
       return { kind: "file", path, attributes, size: entry.size };
@@ -98,11 +98,6 @@ function planCharacter(path: string, attributes: Attributes, entry: TarEntry): P
   if (major < 0 || minor < 0 || major > 0xfff || minor > 0xfffff)
     throw refused(path, "its device number is out of range");
   return { kind: "character", path, attributes, major, minor };
-}
-
-function attributesOf(entry: TarEntry, path: string): Attributes {
-  const { xattrs } = entry.attributes;
-  return xattrs.length === 0 ? entry.attributes : { ...entry.attributes, xattrs: keptXattrs(xattrs, path) };
 }
 
 function refused(path: string, why: string): KeelsonError {

@@ -54,7 +54,7 @@ const rows: readonly LayerChange[] = [
     attributes: {
       ...plain,
       xattrs: [
-        ["security.capability", "\x01\0\0\n="],
+        ["security.capability", `\x01\0\0\x02\n=${"\0".repeat(14)}`],
         ["user.a", "caf\xc3\xa9"],
       ],
     },
