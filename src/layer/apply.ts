@@ -3,11 +3,29 @@ import type { LayerChange } from "./change.ts";
 import { shownPath, splitPath } from "./path.ts";
 import { type DirectoryNode, emptyDirectory, makePlace, nodeAt, type Place, placeOf, type TreeNode } from "./tree.ts";
 
-/** Folds layers, lowest first, into one tree. Pure: the same lists give the same tree. Throws E_LAYER. */
+/** What PATH_MAX of Linux leaves of a path where the directory of a deployment stands before it, in bytes. */
+const depthLimit = 3840;
+
+/**
+ * Folds layers, lowest first, into one tree. Pure: the same lists give the same tree. Throws E_LAYER, for paths too that no
+ * system call could take: symlinks can put directories below each other without end.
+ */
 export function foldLayers(layers: readonly (readonly LayerChange[])[]): DirectoryNode {
   const root = emptyDirectory();
   for (const changes of layers) applyLayer(root, changes);
+  checkDepth(root);
   return root;
+}
+
+function checkDepth(root: DirectoryNode): void {
+  const pending: { readonly node: DirectoryNode; readonly path: string }[] = [{ node: root, path: "" }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const [name, node] of next.node.children) {
+      if (next.path.length + name.length > depthLimit)
+        throw refused(`${shownPath(next.path.slice(0, 64))}...`, `a path there is longer than ${depthLimit} bytes`);
+      if (node.kind === "directory") pending.push({ node, path: `${next.path}${name}/` });
+    }
+  }
 }
 
 /**
