@@ -98,7 +98,7 @@ async function contractOf(
   // Files are unpacked with their owners.
   if (process.getuid?.() !== 0) return undefined;
   const { layerEntries, layerSize } = world.settings;
-  const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, world.scratch());
+  const stage = openStage(world.paths, { entries: layerEntries, bytes: layerSize }, world.scratch());
   try {
     await addSmallLayers(world, source, offered, stage);
     const tree = stage.tree();

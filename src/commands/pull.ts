@@ -172,7 +172,7 @@ async function stageVerified(
 ): Promise<ImageAtHand> {
   const { reference, offered } = offer;
   const { layerEntries, layerSize } = world.settings;
-  const stage = openStage(world.paths, { entries: layerEntries, fileSize: layerSize }, options.scratch);
+  const stage = openStage(world.paths, { entries: layerEntries, bytes: layerSize }, options.scratch);
   try {
     const fetched = await addLayers(world, offer, stage);
     const image = { ...storedAs(world, reference, offered, stage, options.kept), verified };

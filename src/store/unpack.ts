@@ -9,8 +9,8 @@ import type { Staging } from "./staging.ts";
 export interface UnpackLimits {
   /** Entries of one layer. */
   readonly entries: number;
-  /** Bytes of one file. */
-  readonly fileSize: number;
+  /** Bytes of all its files together, holes of sparse ones included. */
+  readonly bytes: number;
 }
 
 /** Files up to this many bytes are held whole, so that one that is stored already is not written again. */
@@ -51,10 +51,12 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking
   const parts = openParts();
   let planned: PlannedChange | undefined;
   let writer: FileWriter | undefined;
+  let bytes = 0;
 
   const reader = openTarReader({
     entry(entry) {
-      checkLimits(entry, changes.length, limits);
+      bytes += entry.size;
+      checkLimits(entry, { entries: changes.length + 1, bytes }, limits);
       planned = planChange(entry);
       parts.clear();
       if (planned?.kind === "file" && entry.size > wholeFileLimit) writer = openFileWriter(staging, planned.attributes);
@@ -127,11 +129,13 @@ function storeChange(
   }
 }
 
-function checkLimits(entry: TarEntry, count: number, limits: UnpackLimits): void {
+/** `used` counts the entry that is looked at. */
+function checkLimits(entry: TarEntry, used: UnpackLimits, limits: UnpackLimits): void {
   const hint = "Raise the limit in keelson.conf if the image is meant to be so large.";
-  if (count >= limits.entries)
+  if (used.entries > limits.entries)
     throw new KeelsonError("E_LIMIT", `a layer has more than ${limits.entries} entries`, { hint });
-  if (entry.size > limits.fileSize) {
-    throw new KeelsonError("E_LIMIT", `${shownPath(entry.path)} is larger than ${limits.fileSize} bytes`, { hint });
-  }
+  if (entry.size > limits.bytes)
+    throw new KeelsonError("E_LIMIT", `${shownPath(entry.path)} is larger than ${limits.bytes} bytes`, { hint });
+  if (used.bytes > limits.bytes)
+    throw new KeelsonError("E_LIMIT", `the files of a layer have more than ${limits.bytes} bytes`, { hint });
 }

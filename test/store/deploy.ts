@@ -4,7 +4,7 @@ import { checkout } from "../../src/store/checkout.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
 
-const limits = { entries: 1_000_000, fileSize: 2 ** 34 };
+const limits = { entries: 1_000_000, bytes: 2 ** 34 };
 
 /** The change list of a layer's tar. */
 export function unpackBytes(repository: Repository, tar: Buffer): Promise<readonly LayerChange[]> {

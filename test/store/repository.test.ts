@@ -8,7 +8,7 @@ import { openRepository, type Repository, stageCommit, writeRef } from "../../sr
 import { unpack } from "../../src/store/unpack.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
-const limits = { entries: 1_000_000, fileSize: 2 ** 34 };
+const limits = { entries: 1_000_000, bytes: 2 ** 34 };
 
 /** What find(1) and getfattr(1) see: type, mode, owner, size, time, target, attributes. */
 function listing(directory: string): string {

@@ -10,7 +10,7 @@ import { type StorePaths, storePaths } from "../../src/store/store.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 import { tarArchive, tarEntry } from "../bed/tar-writer.ts";
 
-const limits = { entries: 1000, fileSize: 2 ** 30 };
+const limits = { entries: 1000, bytes: 2 ** 30 };
 const below = tarArchive(tarEntry({ name: "lower" }, "below"), tarEntry({ name: "same" }, "the same"));
 const above = tarArchive(tarEntry({ name: "upper" }, "above"), tarEntry({ name: "same" }, "the same"));
 

@@ -12,7 +12,7 @@ import { makeState, readTree, removeEmptyStore, type StorePaths, storePaths } fr
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 import { tarArchive, tarEntry } from "../bed/tar-writer.ts";
 
-const limits = { entries: 1000, fileSize: 2 ** 30 };
+const limits = { entries: 1000, bytes: 2 ** 30 };
 
 function layer(...names: readonly string[]): Buffer {
   return tarArchive(...names.map((name) => tarEntry({ name }, `content of ${name}`)));

@@ -9,7 +9,7 @@ import { startUnpackThread, type UnpackThread } from "../../src/store/unpack-thr
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 import { tarArchive, tarEntry } from "../bed/tar-writer.ts";
 
-const limits = { entries: 1_000_000, fileSize: 2 ** 34 };
+const limits = { entries: 1_000_000, bytes: 2 ** 34 };
 
 async function* whole(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;

@@ -117,7 +117,7 @@ export async function fetchLayer(
         world,
         source,
         { layer, diffId: lost.diffId, label: from, stop: world.signal },
-        (open) => unpack(open(), repository, { entries: layerEntries, fileSize: layerSize }),
+        (open) => unpack(open(), repository, { entries: layerEntries, bytes: layerSize }),
       );
       return { value: changes, from };
     } catch (error) {
