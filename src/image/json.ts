@@ -1,4 +1,5 @@
 import { KeelsonError, printable } from "../errors.ts";
+import { parseStrictJson } from "./strict-json.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 // biome-ignore lint/suspicious/noExplicitAny: the shape of parsed JSON is checked field by field by whoever reads it
@@ -12,15 +13,15 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Reads one JSON object of at most `limit` bytes, UTF-8 without a byte order mark. `name` is how messages call it.
- * Throws E_MANIFEST for anything else, deep nesting included.
+ * Reads one JSON object of at most `limit` bytes, UTF-8 without a byte order mark, no key twice. `name` is how messages call it.
+ * Throws E_LIMIT for one that is larger, E_MANIFEST for anything else, deep nesting included.
  */
 export function parseJsonObject(bytes: Uint8Array, name: string, limit: number): JsonObject {
-  if (bytes.length > limit) throw bad(name, `it is larger than ${limit} bytes`);
+  if (bytes.length > limit) throw tooLarge(name, limit);
   if (nestsDeeper(bytes, nestingLimit)) throw bad(name, `it is nested more than ${nestingLimit} deep`);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    value = parseStrictJson(bytes);
   } catch (error) {
     throw bad(name, `it is not JSON (${printable(error instanceof Error ? error.message : String(error))})`);
   }
@@ -40,6 +41,13 @@ function nestsDeeper(bytes: Uint8Array, limit: number): boolean {
     else if (!quoted && (byte === 0x5d || byte === 0x7d)) depth--;
   }
   return false;
+}
+
+/** E_LIMIT for a document that no correct image has. */
+function tooLarge(name: string, limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${printable(name)}: it is larger than ${limit} bytes`, {
+    hint: "Documents of images are small; check that the reference names an image.",
+  });
 }
 
 function bad(name: string, why: string): KeelsonError {

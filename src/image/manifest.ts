@@ -122,7 +122,7 @@ export function parseAttachment(bytes: Uint8Array, name: string): Attachment {
   const document = parseJsonObject(bytes, name, manifestLimit);
   if (document.schemaVersion !== 2 || "manifests" in document || !Array.isArray(document.layers))
     throw bad(name, "it is not a manifest");
-  if (document.layers.length > layerCountLimit) throw bad(name, `it has more than ${layerCountLimit} layers`);
+  if (document.layers.length > layerCountLimit) throw tooMuch(name, `it has more than ${layerCountLimit} layers`);
   const layers = document.layers.map((layer) => descriptorOf(layer, name));
   return isObject(document.subject) ? { layers, subject: parseDigest(document.subject.digest) } : { layers };
 }
@@ -142,7 +142,7 @@ function descriptorOf(value: unknown, name: string): Descriptor {
 
 function manifestOf(document: JsonObject, mediaType: string, name: string): Manifest {
   if (!Array.isArray(document.layers)) throw bad(name, "layers is not a list");
-  if (document.layers.length > layerCountLimit) throw bad(name, `it has more than ${layerCountLimit} layers`);
+  if (document.layers.length > layerCountLimit) throw tooMuch(name, `it has more than ${layerCountLimit} layers`);
   if (document.artifactType !== undefined && !isImageConfig(document.config)) {
     throw bad(name, `it is an artifact (${printable(String(document.artifactType))}), not an image`);
   }
@@ -156,7 +156,7 @@ function isImageConfig(config: unknown): boolean {
 
 function indexOf(document: JsonObject, mediaType: string, name: string): Index {
   if (!Array.isArray(document.manifests)) throw bad(name, "manifests is not a list");
-  if (document.manifests.length > indexEntryLimit) throw bad(name, `it has more than ${indexEntryLimit} entries`);
+  if (document.manifests.length > indexEntryLimit) throw tooMuch(name, `it has more than ${indexEntryLimit} entries`);
   const manifests = document.manifests.map((entry): PlatformDescriptor => {
     const descriptor = descriptorOf(entry, name);
     const platform: unknown = entry.platform;
@@ -175,5 +175,11 @@ function indexOf(document: JsonObject, mediaType: string, name: string): Index {
 function bad(name: string, why: string): KeelsonError {
   return new KeelsonError("E_MANIFEST", `${printable(name)}: ${why}`, {
     hint: "The image does not follow the OCI image specification; ask its publisher, or build and push it again.",
+  });
+}
+
+function tooMuch(name: string, why: string): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${printable(name)}: ${why}`, {
+    hint: "Check that the reference names an image, and with its publisher that this is meant.",
   });
 }

@@ -1,3 +1,4 @@
+import { KeelsonError, printable } from "../errors.ts";
 import { badTar } from "./header.ts";
 
 /** A PAX or GNU extension larger than this is refused, in bytes. */
@@ -44,4 +45,18 @@ export function paxTime(records: ReadonlyMap<string, string>, key: string): numb
   if (text === undefined) return undefined;
   if (!/^-?[0-9]{1,12}(?:\.[0-9]*)?$/.test(text)) throw badTar(`the PAX ${key} is not a time`);
   return Number(text);
+}
+
+/** Throws E_LAYER: a global header would change every entry behind it; no builder of layers writes more than a comment. */
+export function checkGlobal(records: ReadonlyMap<string, string>): void {
+  for (const key of records.keys()) {
+    if (key !== "comment") throw badTar(`a global header sets ${printable(key)} for every entry`);
+  }
+}
+
+/** E_LIMIT for an extension header. */
+export function extensionTooLarge(size: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `an extension header of ${size} bytes is larger than ${extensionLimit} bytes`, {
+    hint: "No correct image has such names or attributes; tell its publisher.",
+  });
 }

@@ -1,8 +1,7 @@
-import { printable } from "../errors.ts";
 import { type ContentReader, contentReader } from "./content-reader.ts";
 import type { Attributes, EntryKind, TarEntry, Xattrs } from "./entry.ts";
 import { badTar, blockSize, isZeroBlock, ownerNumber, parseHeader, sizeNumber, type TarHeader } from "./header.ts";
-import { extensionLimit, parsePax, paxInteger, paxTime } from "./pax.ts";
+import { checkGlobal, extensionLimit, extensionTooLarge, parsePax, paxInteger, paxTime } from "./pax.ts";
 import {
   expander,
   gnuRealSize,
@@ -23,7 +22,7 @@ export interface TarSink {
 }
 
 export interface TarReader {
-  /** Takes the next bytes; the buffer may be reused when this returns. Throws E_LAYER. */
+  /** Takes the next bytes; the buffer may be reused when this returns. Throws E_LAYER, E_LIMIT. */
   write(chunk: Buffer): void;
   /** Says that there are no more. Throws E_LAYER when the archive stops inside an entry. */
   finish(): void;
@@ -116,7 +115,7 @@ function readHeader(state: State, block: Buffer): void {
 }
 
 function readExtension(state: State, header: TarHeader): void {
-  if (header.size > extensionLimit) throw badTar(`an extension header is larger than ${extensionLimit} bytes`);
+  if (header.size > extensionLimit) throw extensionTooLarge(header.size);
   const parts: Buffer[] = [];
   state.content = contentReader(
     header.size,
@@ -235,11 +234,4 @@ function hasPending(pending: Pending): boolean {
 function untilNul(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString("latin1", 0, end < 0 ? bytes.length : end);
-}
-
-/** A global header would change every entry behind it; no builder of layers writes more than a comment. */
-function checkGlobal(records: ReadonlyMap<string, string>): void {
-  for (const key of records.keys()) {
-    if (key !== "comment") throw badTar(`a global header sets ${printable(key)} for every entry`);
-  }
 }

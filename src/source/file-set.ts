@@ -19,7 +19,7 @@ export interface StoredFile {
   read(): AsyncIterable<Buffer>;
 }
 
-/** All bytes of `path`. Throws E_SOURCE when it is absent or longer than `limit`. */
+/** All bytes of `path`. Throws E_SOURCE when it is absent, E_LIMIT when it is longer than `limit`. */
 export async function readWhole(files: FileSet, path: string, limit: number): Promise<Buffer> {
   const bytes = await readIfThere(files, path, limit);
   if (bytes === undefined) throw unreadable(files.name, `it has no ${path}`);
@@ -30,7 +30,7 @@ export async function readWhole(files: FileSet, path: string, limit: number): Pr
 export async function readIfThere(files: FileSet, path: string, limit: number): Promise<Buffer | undefined> {
   const file = await files.open(path);
   if (file === undefined) return undefined;
-  if (file.size > limit) throw unreadable(files.name, `${path} is larger than ${limit} bytes`);
+  if (file.size > limit) throw tooLarge(files.name, path, limit);
   const pieces: Buffer[] = [];
   for await (const piece of file.read()) pieces.push(piece);
   return Buffer.concat(pieces);
@@ -50,6 +50,12 @@ export async function* readRange(
     done += bytesRead;
     yield piece.subarray(0, bytesRead);
   }
+}
+
+function tooLarge(name: string, path: string, limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${printable(name)}: ${printable(path)} is larger than ${limit} bytes`, {
+    hint: "Documents of images are small; check that the path is that of an image.",
+  });
 }
 
 /** E_SOURCE for the files called `name`. */

@@ -13,7 +13,7 @@ const templateLimit = 1024 * 1024;
 
 /**
  * Reads what an image keeps in /exports. Looked up in the tree, never on the host, so a symlink leads inside the image
- * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text of at most 1 MiB.
+ * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text, E_LIMIT for one of more than 1 MiB.
  */
 export function readExports(tree: DirectoryNode, readFile: ReadFile): Exports {
   const controls = new Map<string, string>();
@@ -67,7 +67,7 @@ function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile): HostfsEn
 }
 
 function textOf(node: FileNode, readFile: ReadFile, name: string): string {
-  if (node.size > templateLimit) throw unreadable(name, `it is larger than ${templateLimit} bytes`);
+  if (node.size > templateLimit) throw tooLarge(name);
   const bytes = readFile(node);
   if (bytes.includes(0)) throw unreadable(name, "it contains a NUL byte");
   try {
@@ -75,6 +75,12 @@ function textOf(node: FileNode, readFile: ReadFile, name: string): string {
   } catch (cause) {
     throw unreadable(name, "it is not UTF-8 text", cause);
   }
+}
+
+function tooLarge(name: string): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${shownPath(name)} of the image is larger than ${templateLimit} bytes`, {
+    hint: "Files in /exports that keelson reads are short texts; build the image again.",
+  });
 }
 
 function unreadable(name: string, why: string, cause?: unknown): KeelsonError {

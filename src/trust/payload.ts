@@ -1,8 +1,8 @@
 import type { Digest } from "../image/digest.ts";
+import { parseStrictJson } from "../image/strict-json.ts";
 import { FormatProblem, fieldsOf, requiredText } from "./fields.ts";
 import { matchesIdentity, type SignedIdentity } from "./identity.ts";
 import { formatName, type ImageName, parseName } from "./name.ts";
-import { parseStrictJson } from "./strict-json.ts";
 
 /** What a signature has to be for. */
 export interface Wanted {

@@ -1,9 +1,9 @@
 import { isObject } from "../image/json.ts";
+import { parseStrictJson } from "../image/strict-json.ts";
 import { FormatProblem, fieldsOf, optionalText, requiredText } from "./fields.ts";
 import { parseIdentity, type SignedIdentity } from "./identity.ts";
 import { type Material, optionalMaterial, requiredMaterial } from "./material.ts";
 import { type Place, scopeProblem } from "./scope.ts";
-import { parseStrictJson } from "./strict-json.ts";
 
 /** policy.json, by containers-policy.json(5). The scope "" of a transport is its default. */
 export interface Policy {

@@ -1,8 +1,8 @@
 import { createHash, type KeyObject, verify } from "node:crypto";
 import { isObject, type JsonObject } from "../image/json.ts";
+import { parseStrictJson } from "../image/strict-json.ts";
 import { fieldsOf } from "./fields.ts";
 import { derOf } from "./pem.ts";
-import { parseStrictJson } from "./strict-json.ts";
 
 /** What an entry of the log has to be about. */
 export interface LoggedSignature {

@@ -93,6 +93,7 @@ describe("an image's configuration", () => {
     const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
     const texts = ["", "{", "[]", '"x"', `{"a":${deep}}`, `{"rootfs":{"type":"layers","diff_ids":[${deep}]}}`];
     for (const text of texts) expect(() => read(text, 1)).toThrow(refused);
-    expect(() => read({ ...least, x: "x".repeat(12 * 1024 * 1024) })).toThrow(refused);
+    const large = { ...least, x: "x".repeat(12 * 1024 * 1024) };
+    expect(() => read(large)).toThrow(expect.objectContaining({ code: "E_LIMIT" }));
   });
 });
