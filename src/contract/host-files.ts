@@ -48,6 +48,7 @@ export function planHostFiles(contract: Contract, values: Values): readonly Host
     const path = renamedPath(entry.path, renames);
     if (!isNormalPath(entry.path) || !isNormalPath(path))
       throw refused(path, "is not an absolute path without . and ..");
+    if (/[\u0000-\u001f\u007f]/.test(path)) throw refused(path, "has a control character in its name");
     if (entry.kind === "directory") {
       if (path === entry.path || !modes.has(path)) modes.set(path, entry.mode);
       if (!parents.has(entry.path)) addDirectory(path, requests);
