@@ -16,6 +16,16 @@ export interface Settings {
   readonly layerSize: number;
   /** Entries that one layer may have. */
   readonly layerEntries: number;
+  /** Bytes that one extension header of a layer may have: names, links and attributes that are long. */
+  readonly headerSize: number;
+  /** Bytes that one file of an image's /exports may have that keelson reads as text. */
+  readonly templateSize: number;
+  /** Seconds until a connection to a registry has to stand. */
+  readonly connectTimeout: number;
+  /** Seconds that a registry may be silent within an answer. */
+  readonly idleTimeout: number;
+  /** The most seconds that a registry may ask to wait before the next try. */
+  readonly retryWait: number;
   /** Bytes of a layer that is fetched only to look for /exports in it. */
   readonly inspectSize: number;
   /** Layers that are fetched at once. */
@@ -48,6 +58,14 @@ export const settingKeys = {
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
   layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+  header_size: {
+    default: "1048576",
+    meaning: "bytes that the long names and attributes of one entry of a layer may have",
+  },
+  template_size: { default: "1048576", meaning: "bytes that a template or other text in /exports may have" },
+  connect_timeout: { default: "10", meaning: "seconds until a connection to a registry has to stand" },
+  idle_timeout: { default: "60", meaning: "seconds that a registry may be silent within an answer" },
+  retry_wait: { default: "60", meaning: "the most seconds that a registry may ask to wait before the next try" },
   inspect_size: {
     default: "1048576",
     meaning: "bytes of a layer that inspect fetches to see what an image asks of its host",
@@ -103,6 +121,11 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     loginFile: environment.REGISTRY_AUTH_FILE || runtimeAuthFile(environment),
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
+    headerSize: count("header_size"),
+    templateSize: count("template_size"),
+    connectTimeout: count("connect_timeout"),
+    idleTimeout: count("idle_timeout"),
+    retryWait: count("retry_wait"),
     inspectSize: count("inspect_size"),
     connections: count("connections"),
     keep: count("keep"),

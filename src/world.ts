@@ -18,7 +18,7 @@ import type { HostFacts } from "./plan/facts.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
-import type { SourceOptions } from "./source/options.ts";
+import { type SourceOptions, standardTiming } from "./source/options.ts";
 import { readRegistries, writeChosenAlias } from "./source/registries-files.ts";
 import type { ImageSource } from "./source/source.ts";
 import type { Subject } from "./source/trust.ts";
@@ -174,6 +174,12 @@ function steadyOptions(
     helperEnvironment: settings.helperEnvironment,
     certificates: [own, root.path("/etc/containers/certs.d"), root.path("/etc/docker/certs.d")],
     proxies: settings.proxies,
+    timing: {
+      ...standardTiming,
+      connect: 1000 * settings.connectTimeout,
+      idle: 1000 * settings.idleTimeout,
+      longestWait: 1000 * settings.retryWait,
+    },
     ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
     signal,
   };

@@ -70,7 +70,9 @@ function imageInfo(world: World, image: StoredImage): void {
       hint: "Pull the image again.",
     });
   }
-  const contract = parseContract(readExports(tree, (file) => readObject(world.paths, file.object)));
+  const contract = parseContract(
+    readExports(tree, (file) => readObject(world.paths, file.object), world.settings.templateSize),
+  );
   const { overridable, required } = variablesOf(contract);
   const document = {
     kind: "image",

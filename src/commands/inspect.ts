@@ -97,14 +97,18 @@ async function contractOf(
 ): Promise<object | undefined> {
   // Files are unpacked with their owners.
   if (process.getuid?.() !== 0) return undefined;
-  const { layerEntries, layerSize } = world.settings;
-  const stage = openStage(world.paths, { entries: layerEntries, bytes: layerSize }, world.scratch());
+  const { headerSize, layerEntries, layerSize } = world.settings;
+  const stage = openStage(
+    world.paths,
+    { entries: layerEntries, bytes: layerSize, header: headerSize },
+    world.scratch(),
+  );
   try {
     await addSmallLayers(world, source, offered, stage);
     const tree = stage.tree();
     if (tree.children.get("exports") === undefined) return undefined;
     const image = imageOf(reference, offered, stage, tree);
-    const contract = parseContract(readExports(tree, image.readFile));
+    const contract = parseContract(readExports(tree, image.readFile, world.settings.templateSize));
     return {
       ...describeContract(contract),
       privileges: await privilegesAsked(world, contract, containerNameOf(reference), image),

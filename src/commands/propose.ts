@@ -42,7 +42,7 @@ export async function propose(
   const readFile = shared?.readFile ?? image.readFile;
   checkMountPoints(tree);
   const read = (path: string): string => readTreeText(tree, path, readFile);
-  const contract = parseContract(readExports(tree, readFile));
+  const contract = parseContract(readExports(tree, readFile, settings.templateSize));
   const configured = request.runtime ?? settings.runtime;
   const { digest, id, commit, verified } = image.image;
   return planDeployment(

@@ -171,8 +171,12 @@ async function stageVerified(
   options: StageOptions,
 ): Promise<ImageAtHand> {
   const { reference, offered } = offer;
-  const { layerEntries, layerSize } = world.settings;
-  const stage = openStage(world.paths, { entries: layerEntries, bytes: layerSize }, options.scratch);
+  const { headerSize, layerEntries, layerSize } = world.settings;
+  const stage = openStage(
+    world.paths,
+    { entries: layerEntries, bytes: layerSize, header: headerSize },
+    options.scratch,
+  );
   try {
     const fetched = await addLayers(world, offer, stage);
     const image = { ...storedAs(world, reference, offered, stage, options.kept), verified };

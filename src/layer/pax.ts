@@ -1,8 +1,8 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { badTar } from "./header.ts";
 
-/** A PAX or GNU extension larger than this is refused, in bytes. */
-export const extensionLimit = 1024 * 1024;
+/** A PAX or GNU extension larger than this is refused where nothing else is said, in bytes. */
+export const standardExtensionLimit = 1024 * 1024;
 
 /**
  * The records of a PAX extended header, `LENGTH KEY=VALUE\n`, later ones winning; keys and values one character a byte.
@@ -55,8 +55,8 @@ export function checkGlobal(records: ReadonlyMap<string, string>): void {
 }
 
 /** E_LIMIT for an extension header. */
-export function extensionTooLarge(size: number): KeelsonError {
-  return new KeelsonError("E_LIMIT", `an extension header of ${size} bytes is larger than ${extensionLimit} bytes`, {
-    hint: "No correct image has such names or attributes; tell its publisher.",
+export function extensionTooLarge(size: number, limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `an extension header of ${size} bytes is larger than ${limit} bytes`, {
+    hint: "Few images have such names or attributes; raise header_size in keelson.conf if this one is meant to.",
   });
 }

@@ -1,7 +1,7 @@
 import { type ContentReader, contentReader } from "./content-reader.ts";
 import type { Attributes, EntryKind, TarEntry, Xattrs } from "./entry.ts";
 import { badTar, blockSize, isZeroBlock, ownerNumber, parseHeader, sizeNumber, type TarHeader } from "./header.ts";
-import { checkGlobal, extensionLimit, extensionTooLarge, parsePax, paxInteger, paxTime } from "./pax.ts";
+import { checkGlobal, extensionTooLarge, parsePax, paxInteger, paxTime, standardExtensionLimit } from "./pax.ts";
 import {
   expander,
   gnuRealSize,
@@ -44,6 +44,7 @@ const extensions = "xgLK";
 
 /** What the reader is in the midst of. */
 interface State {
+  readonly extensionLimit: number;
   readonly sink: TarSink;
   /** What the next block is for, while no content is being read. */
   step: (state: State, block: Buffer) => void;
@@ -64,10 +65,11 @@ interface Pending {
 
 /**
  * Reads tar: v7, ustar, PAX, GNU long names, GNU and PAX sparse files (expanded). Nothing is skipped: what it does not
- * know it refuses, what is damaged it refuses. Bytes behind the end marker are ignored.
+ * know it refuses, what is damaged it refuses, and an extension header of more bytes than `extensionLimit`. Bytes behind the end marker are ignored.
  */
-export function openTarReader(sink: TarSink): TarReader {
+export function openTarReader(sink: TarSink, extensionLimit = standardExtensionLimit): TarReader {
   const state: State = {
+    extensionLimit,
     sink,
     step: readHeader,
     carry: Buffer.alloc(0),
@@ -115,7 +117,7 @@ function readHeader(state: State, block: Buffer): void {
 }
 
 function readExtension(state: State, header: TarHeader): void {
-  if (header.size > extensionLimit) throw extensionTooLarge(header.size);
+  if (header.size > state.extensionLimit) throw extensionTooLarge(header.size, state.extensionLimit);
   const parts: Buffer[] = [];
   state.content = contentReader(
     header.size,
@@ -173,7 +175,7 @@ function beginPaxSparse1(state: State, draft: Omit<TarEntry, "size">, pax: Map<s
   let read = 0;
   state.step = (_, block) => {
     read += blockSize;
-    if (read > stored || read > extensionLimit) throw badTar("a sparse map is longer than its file");
+    if (read > stored || read > state.extensionLimit) throw badTar("a sparse map is longer than its file");
     const parsed = readMap(block);
     if (parsed === undefined) return;
     state.step = readHeader;

@@ -13,20 +13,20 @@ const templateLimit = 1024 * 1024;
 
 /**
  * Reads what an image keeps in /exports. Looked up in the tree, never on the host, so a symlink leads inside the image
- * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text, E_LIMIT for one of more than 1 MiB.
+ * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text, E_LIMIT for one of more than `limit` bytes.
  */
-export function readExports(tree: DirectoryNode, readFile: ReadFile): Exports {
+export function readExports(tree: DirectoryNode, readFile: ReadFile, limit = templateLimit): Exports {
   const controls = new Map<string, string>();
   for (const name of controlNames) {
     const node = nodeAt(tree, `exports/${name}`, true);
     if (node === undefined) continue;
     if (node.kind !== "file") throw unreadable(`/exports/${name}`, `it is a ${node.kind}`);
-    controls.set(name, textOf(node, readFile, `/exports/${name}`));
+    controls.set(name, textOf(node, readFile, `/exports/${name}`, limit));
   }
   const hostfs = nodeAt(tree, "exports/hostfs");
   if (hostfs !== undefined && hostfs.kind !== "directory")
     throw unreadable("/exports/hostfs", `it is a ${hostfs.kind}`);
-  return { controls, hostfs: hostfs === undefined ? [] : hostfsEntries(hostfs, readFile) };
+  return { controls, hostfs: hostfs === undefined ? [] : hostfsEntries(hostfs, readFile, limit) };
 }
 
 /** A file of the image as text, for what is looked up in it; "" when there is no such file. */
@@ -35,13 +35,13 @@ export function readTreeText(tree: DirectoryNode, path: string, readFile: ReadFi
   return node?.kind === "file" && node.size <= templateLimit ? readFile(node).toString("utf8") : "";
 }
 
-function hostfsEntries(hostfs: DirectoryNode, readFile: ReadFile): readonly HostfsEntry[] {
+function hostfsEntries(hostfs: DirectoryNode, readFile: ReadFile, limit: number): readonly HostfsEntry[] {
   const entries: HostfsEntry[] = [];
-  visitTree(hostfs, (node, name) => entries.push(hostfsEntry(node, `/${name}`, readFile)));
+  visitTree(hostfs, (node, name) => entries.push(hostfsEntry(node, `/${name}`, readFile, limit)));
   return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile): HostfsEntry {
+function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile, limit: number): HostfsEntry {
   const mode = node.attributes.mode;
   switch (node.kind) {
     case "directory":
@@ -56,7 +56,7 @@ function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile): HostfsEn
         mode,
         size: node.size,
         sha256,
-        text: () => textOf(node, readFile, `/exports/hostfs${path}`),
+        text: () => textOf(node, readFile, `/exports/hostfs${path}`, limit),
       };
     }
     case "fifo":
@@ -66,8 +66,8 @@ function hostfsEntry(node: TreeNode, path: string, readFile: ReadFile): HostfsEn
   }
 }
 
-function textOf(node: FileNode, readFile: ReadFile, name: string): string {
-  if (node.size > templateLimit) throw tooLarge(name);
+function textOf(node: FileNode, readFile: ReadFile, name: string, limit: number): string {
+  if (node.size > limit) throw tooLarge(name, limit);
   const bytes = readFile(node);
   if (bytes.includes(0)) throw unreadable(name, "it contains a NUL byte");
   try {
@@ -77,9 +77,9 @@ function textOf(node: FileNode, readFile: ReadFile, name: string): string {
   }
 }
 
-function tooLarge(name: string): KeelsonError {
-  return new KeelsonError("E_LIMIT", `${shownPath(name)} of the image is larger than ${templateLimit} bytes`, {
-    hint: "Files in /exports that keelson reads are short texts; build the image again.",
+function tooLarge(name: string, limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `${shownPath(name)} of the image is larger than ${limit} bytes`, {
+    hint: "Build the image again, or raise template_size in keelson.conf if it is meant to be so large.",
   });
 }
 

@@ -2,7 +2,7 @@ import { KeelsonError } from "../errors.ts";
 import { type LayerChange, type PlannedChange, planChange } from "../layer/change.ts";
 import type { TarEntry } from "../layer/entry.ts";
 import { shownPath } from "../layer/path.ts";
-import { openTarReader } from "../layer/tar.ts";
+import { openTarReader, type TarSink } from "../layer/tar.ts";
 import { type FileWriter, openFileWriter, storeFile, storeSymlink } from "./content.ts";
 import type { Staging } from "./staging.ts";
 
@@ -11,6 +11,8 @@ export interface UnpackLimits {
   readonly entries: number;
   /** Bytes of all its files together, holes of sparse ones included. */
   readonly bytes: number;
+  /** Bytes of one extension header: see openTarReader. */
+  readonly header?: number;
 }
 
 /** Files up to this many bytes are held whole, so that one that is stored already is not written again. */
@@ -53,7 +55,7 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking
   let writer: FileWriter | undefined;
   let bytes = 0;
 
-  const reader = openTarReader({
+  const sink: TarSink = {
     entry(entry) {
       bytes += entry.size;
       checkLimits(entry, { entries: changes.length + 1, bytes }, limits);
@@ -72,7 +74,8 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking
       planned = undefined;
       writer = undefined;
     },
-  });
+  };
+  const reader = openTarReader(sink, limits.header);
 
   return {
     write: reader.write,

@@ -5,6 +5,7 @@ import { documents } from "./cases/documents.ts";
 import { host } from "./cases/host.ts";
 import { inodes } from "./cases/inodes.ts";
 import { layers } from "./cases/layers.ts";
+import { limits } from "./cases/limits.ts";
 import { links } from "./cases/links.ts";
 import { manifests } from "./cases/manifests.ts";
 import { names } from "./cases/names.ts";
@@ -30,4 +31,5 @@ export const hostileCases: readonly HostileCase[] = [
   ...registries,
   ...host,
   ...layers,
+  ...limits,
 ];

@@ -106,7 +106,7 @@ export async function fetchLayer(
   repository: Repository,
   tlsVerify: boolean,
 ): Promise<Fetched<readonly LayerChange[]>> {
-  const { layerEntries, layerSize } = world.settings;
+  const { headerSize, layerEntries, layerSize } = world.settings;
   const layerOf = new Map(lost.places.map(({ image, layer }) => [image, layer]));
   const { value } = await fromAny(world, [...layerOf.keys()], tlsVerify, async (source, name, image) => {
     const layer = layerOf.get(image);
@@ -117,7 +117,7 @@ export async function fetchLayer(
         world,
         source,
         { layer, diffId: lost.diffId, label: from, stop: world.signal },
-        (open) => unpack(open(), repository, { entries: layerEntries, bytes: layerSize }),
+        (open) => unpack(open(), repository, { entries: layerEntries, bytes: layerSize, header: headerSize }),
       );
       return { value: changes, from };
     } catch (error) {
