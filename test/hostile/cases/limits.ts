@@ -54,7 +54,11 @@ export const limits = [
       withSettings("header_size = 1200\n", comment(1200)),
       exactly({ f: isFile("x") }),
     ],
-    ["a header a byte larger than it may be", withSettings("header_size = 1199\n", comment(1200)), tooMuch(/1199 bytes/)],
+    [
+      "a header a byte larger than it may be",
+      withSettings("header_size = 1199\n", comment(1200)),
+      tooMuch(/1199 bytes/),
+    ],
   ),
   ...casesOf(
     "2.8",
