@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { KeelsonError } from "./errors.ts";
+import { type InstalledContainer, readContainers } from "./host/deployments.ts";
 import { openFacts } from "./host/facts.ts";
 import { type HostRoot, openRoot } from "./host/root.ts";
 import { runAsSweeper, runAsWriter, type WriterPlaces } from "./host/session.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
-import { watchUnit } from "./host/watch.ts";
+import { watchUnits } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Registries } from "./image/registries.ts";
 import type { Verified } from "./image/verified.ts";
@@ -83,7 +84,7 @@ export function transactionHost(world: World): TransactionHost {
     journal: `${stateDirectory}/journal/transaction`,
     deployments: `${stateDirectory}/deployments`,
     repository: `${stateDirectory}/repo`,
-    watch: (change) => watchUnit(change, systemd, world.signal),
+    watch: (changes) => watchUnits(changes, systemd, world.signal),
   };
 }
 
@@ -102,9 +103,12 @@ function writerPlaces(world: World): WriterPlaces {
   return { paths, host: transactionHost(world), wait, signal, keep: settings.keep, say: output.message };
 }
 
-/** The host as planning sees it. */
-export function hostFacts(world: World): HostFacts {
-  return openFacts(world.root, world.settings.stateDirectory, world.paths.deployments, world.keelson);
+/** The host as planning sees it, with the containers that are installed, or with these instead. */
+export function hostFacts(
+  { root, settings, keelson, paths }: World,
+  containers: readonly InstalledContainer[] = readContainers(paths.deployments),
+): HostFacts {
+  return openFacts(root, settings.stateDirectory, keelson, containers);
 }
 
 /** The real world. Reads settings; opens nothing else before it is used. Throws E_USAGE, E_SETTINGS. */
@@ -132,7 +136,7 @@ export function openWorld(options: WorldOptions): World {
     settings,
     output: options.output,
     paths: storePaths(root.path(settings.stateDirectory)),
-    keelson: pathOnHost(options.keelson, root),
+    keelson: programOnHost(options.keelson, root),
     wait: options.wait,
     signal: options.signal,
     get systemd() {
@@ -186,9 +190,10 @@ function steadyOptions(
 }
 
 /** A program below the root is named as the host that becomes of it will name it. */
-function pathOnHost(program: string, { prefix }: HostRoot): string {
+function programOnHost(program: string, root: HostRoot): string {
   const path = existsSync(program) ? realpathSync(program) : program;
-  return prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : program;
+  const inside = root.pathOnHost(path);
+  return inside === path ? program : inside;
 }
 
 function realRoot(root: string): string {

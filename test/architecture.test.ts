@@ -41,17 +41,33 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/offer": { imports: forCommands },
   "commands/pull": { imports: [...forCommands, "commands/name", "commands/offer"] },
   "commands/transfer": { imports: forCommands },
+  "commands/renew": { imports: [...forCommands, "commands/name", "commands/pull"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   // One command of several files.
   "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
   "commands/sync": { imports: [...forCommands, "commands/transfer"] },
+  "commands/apply": {
+    imports: [...forCommands, "commands/name", "commands/pull", "commands/renew", "commands/propose"],
+  },
   "commands/inspect": {
     imports: [...forCommands, "commands/name", "commands/offer", "commands/pull", "commands/propose"],
   },
-  commands: { imports: [...forCommands, "commands/pull", "commands/name", "commands/propose", "commands/transfer"] },
+  commands: {
+    imports: [
+      ...forCommands,
+      "commands/pull",
+      "commands/name",
+      "commands/renew",
+      "commands/propose",
+      "commands/transfer",
+    ],
+  },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
   main: { imports: ["cli", "world", "settings", "output"], builtIns: ["fs", "path"] },
 };
+
+/** Files of commands that are other than one command, and have rows of their own. */
+const sharedCommands = "pull offer name renew propose transfer apply repair inspect sync".split(" ");
 
 /** The one place of each package that keelson is built on, as in `parts`. */
 const packageHomes: Readonly<Record<string, string>> = {
@@ -79,16 +95,7 @@ const forbidden: readonly IForbiddenRuleType[] = [
     const shared =
       name === "commands"
         ? {
-            pathNot: pathsOf([
-              "commands/pull",
-              "commands/offer",
-              "commands/name",
-              "commands/propose",
-              "commands/transfer",
-              "commands/repair",
-              "commands/inspect",
-              "commands/sync",
-            ]),
+            pathNot: pathsOf(sharedCommands.map((command) => `commands/${command}`)),
           }
         : {};
     const from = { path: pathsOf([name]), ...shared };

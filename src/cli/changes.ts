@@ -1,24 +1,27 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
-import { type Act, bundled, collect, dryRun, force, platform, soak, tlsVerify } from "./command.ts";
+import { type Act, bundled, collect, dryRun, force, offline, platform, soak, tlsVerify, widening } from "./command.ts";
+import { addApply, addLock, planStack } from "./stacks.ts";
 
 /** The commands that change what is installed; as parts of `plan` they only say what they would do. */
 export function addChanges(parent: Command, act: Act, planned = false): void {
-  for (const add of [addInstall, addUninstall, addUpdate, addRollback]) {
+  for (const add of [addInstall, addUninstall, addUpdate, addRollback, addApply]) {
     const command = add(parent, act, planned);
     if (!planned) command.addOption(dryRun().default(false));
   }
+  if (!planned) addLock(parent, act);
 }
 
 /** `plan VERB ...` is `VERB --dry-run ...`. */
 export function addPlan(program: Command, act: Act): void {
   const plan = program
     .command("plan")
-    .description("say what install, uninstall, update or rollback would change, and change nothing");
+    .description("say what install, uninstall, update, rollback or apply would change, and change nothing");
   addChanges(plan, act, true);
+  planStack(plan, act);
 }
 
 function addInstall(parent: Command, act: Act, planned: boolean): Command {
@@ -72,8 +75,8 @@ function addUpdate(parent: Command, act: Act, planned: boolean): Command {
     .addOption(soak())
     .addOption(force())
     .addOption(bundled())
-    .addOption(new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle"))
-    .option("--allow-widen", "also when the new image may do more on this host than the old one", false)
+    .addOption(offline())
+    .addOption(widening())
     .addOption(tlsVerify())
     .action(
       act(async (world, name: string | undefined, options: Omit<UpdateRequest, "name">) => {

@@ -25,6 +25,12 @@ export const platform = (): Option =>
 export const bundled = (): Option =>
   new Option("--bundle <file>", "take the image from this bundle, and ask nobody else");
 
+export const offline = (): Option =>
+  new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle");
+
+export const widening = (): Option =>
+  new Option("--allow-widen", "also when the new image may do more on this host than the old one").default(false);
+
 export const insecurePolicy = (): Option => new Option("--insecure-policy", "do not ask policy.json").default(false);
 
 export const soak = (): Option =>

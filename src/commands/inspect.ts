@@ -191,6 +191,7 @@ function imageOf(
     tree,
     fetched: { bytes: 0, layers: 0, ofLayers: manifest.layers.length },
     readFile: (file) => readFileSync(stage.repository.locate(file.object, "file")),
-    publish: () => [],
+    edits: [],
+    publish: () => {},
   };
 }

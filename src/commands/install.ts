@@ -3,7 +3,6 @@ import { KeelsonError, statuses } from "../errors.ts";
 import { readContainer, stageDeployment } from "../host/deployments.ts";
 import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
 import { transact } from "../host/transaction.ts";
-import { findUnit } from "../host/unit-origin.ts";
 import { containerNameOf } from "../image/reference.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan } from "../plan/describe.ts";
@@ -15,8 +14,8 @@ import { readReference } from "../store/find-images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameImage, nameInBundle } from "./name.ts";
-import { announce, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
-import { fetchImage, type ImageAtHand, type PullRequest, trustedImage } from "./pull.ts";
+import { announce, checkUnitFree, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
+import { fetchImage, type ImageAtHand, type PullRequest, planNames, trustedImage } from "./pull.ts";
 
 interface WholeRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];
@@ -110,19 +109,13 @@ async function checkFree(world: World, name: string): Promise<void> {
       hint: `Choose another --name, or remove it with keelson uninstall ${name}.`,
     });
   }
-  const origin = findUnit(world.rootPath, `${name}.service`);
-  if (origin?.kind === "drop-in") world.output.message(`${origin.path} exists and will add to ${name}.service`);
-  else if (origin !== undefined) {
-    throw new KeelsonError("E_NAME_TAKEN", `${name}.service already exists: ${origin.path} is not keelson's`, {
-      hint: "Choose another --name; keelson never takes the place of a unit of the host.",
-    });
-  }
+  checkUnitFree(world, name);
 }
 
 async function proposeSwitch(world: World, request: WholeRequest, name: string, image: ImageAtHand): Promise<Proposal> {
   const deployment = await propose(world, { ...request, set: parseSet(request.set), uuid: world.uuid() }, name, image);
   const facts = hostFacts(world);
-  if (!request.force) refuseDisorder(name, deployment, facts);
+  if (!request.force) refuseDisorder(new Map([[name, deployment]]), facts);
   const plan = planSwitch(
     undefined,
     deployment,
@@ -139,7 +132,7 @@ async function proposeSwitch(world: World, request: WholeRequest, name: string, 
 async function place(world: World, image: ImageAtHand, proposal: Proposal): Promise<Proposal> {
   const { deployment, plan } = proposal;
   const { paths } = world;
-  const naming = image.publish();
+  image.publish();
   stageDeployment(
     world.root,
     paths.deployments,
@@ -149,7 +142,7 @@ async function place(world: World, image: ImageAtHand, proposal: Proposal): Prom
   );
   world.signal.throwIfAborted();
   // Starting is no part of what can be taken back: an image that was asked for stays, to be looked at.
-  const changes = [...plan.changes.filter((change) => change.kind !== "start"), ...naming];
+  const changes = [...plan.changes.filter((change) => change.kind !== "start"), ...planNames(world, [image])];
   await transact(
     { schema: 1, verb: "install", name: deployment.name, direction: "back", changes },
     transactionHost(world),

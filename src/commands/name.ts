@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { KeelsonError, printable } from "../errors.ts";
+import type { Digest } from "../image/digest.ts";
 import { hostPlatform, parsePlatform } from "../image/platform.ts";
 import {
   containerNameOf,
@@ -22,6 +23,8 @@ export interface NameRequest {
   readonly tlsVerify: boolean;
   /** The archive that has the image under its name, asked instead of the registry. */
   readonly bundle?: FileReference | undefined;
+  /** Nothing but the image of this digest, or in a registry one of the index of this digest. */
+  readonly digest?: Digest | undefined;
 }
 
 /** What a person called an image, with its registry. */

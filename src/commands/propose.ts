@@ -5,13 +5,16 @@ import { nextGeneration } from "../host/deployments.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
 import { readOverrides } from "../host/overrides.ts";
 import { findRuntime } from "../host/runtime.ts";
+import { findUnit } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
-import type { Deployment, FileContent } from "../plan/deployment.ts";
+import type { DeployedStack, Deployment, FileContent } from "../plan/deployment.ts";
 import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
+import type { HostFacts } from "../plan/facts.ts";
 import { planDeployment } from "../plan/next.ts";
-import { parseOverrides } from "../plan/overrides.ts";
+import { type Override, parseOverrides } from "../plan/overrides.ts";
 import type { ReadContent } from "../plan/preview.ts";
+import { stackOverrides } from "../plan/stack.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
 import { findObject } from "../store/store.ts";
@@ -27,6 +30,8 @@ export interface ProposalRequest {
   readonly rootfs?: string | undefined;
   readonly enable: boolean;
   readonly keepExisting: boolean;
+  /** What a stack file says of it. */
+  readonly stack?: DeployedStack | undefined;
 }
 
 /** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */
@@ -35,6 +40,7 @@ export async function propose(
   request: ProposalRequest,
   name: string,
   image: ImageAtHand,
+  facts: HostFacts = hostFacts(world),
 ): Promise<Deployment> {
   const { root, paths, settings } = world;
   const shared = request.rootfs === undefined ? undefined : hostTree(root, request.rootfs);
@@ -71,11 +77,28 @@ export async function propose(
       user: resolveUser(contract.config === undefined ? image.config.user : "", read("etc/passwd"), read("etc/group")),
       contentOf: (source) => contentOf(tree, source, shared),
       isFileInImage: (path) => nodeAt(tree, path, true)?.kind === "file",
-      overrides: parseOverrides(readOverrides(root, name)),
+      overrides: overridesOf(world, name, request.stack),
+      ...(request.stack === undefined ? {} : { stack: request.stack }),
       defaults: world.templates(),
     },
-    hostFacts(world),
+    facts,
   );
+}
+
+/** What is to be changed in config.json of a container: by its stack, then by the administrator. */
+export function overridesOf(world: World, name: string, stack: DeployedStack | undefined): readonly Override[] {
+  return parseOverrides([...stackOverrides(name, stack), ...readOverrides(world.root, name)]);
+}
+
+/** Throws E_NAME_TAKEN when a container's unit would take the place of one that systemd knows. */
+export function checkUnitFree(world: World, name: string): void {
+  const origin = findUnit(world.rootPath, `${name}.service`);
+  if (origin?.kind === "drop-in") world.output.message(`${origin.path} exists and will add to ${name}.service`);
+  else if (origin !== undefined) {
+    throw new KeelsonError("E_NAME_TAKEN", `${name}.service already exists: ${origin.path} is not keelson's`, {
+      hint: "Choose another name; keelson never takes the place of a unit of the host.",
+    });
+  }
 }
 
 /** Found in the tree again, not on disk: a symlink on the way to it leads inside the image. */

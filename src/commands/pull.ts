@@ -4,7 +4,7 @@ import { transact } from "../host/transaction.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import { hostPlatform, type Platform, parsePlatform } from "../image/platform.ts";
-import { type FileReference, formatReference, type Reference } from "../image/reference.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
 import type { Verified } from "../image/verified.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { HostChange } from "../plan/change.ts";
@@ -16,7 +16,7 @@ import { readDocuments, readStoredDocument } from "../store/documents.ts";
 import type { ReadFile } from "../store/exports.ts";
 import { readReference } from "../store/find-images.ts";
 import { ownName } from "../store/image-store.ts";
-import { type IndexEdit, namingOf, readImages, type StoredImage, verdictOf } from "../store/images.ts";
+import { type ImageEdit, planIndex, readImages, type StoredImage } from "../store/images.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, transactionHost, type World } from "../world.ts";
@@ -35,21 +35,24 @@ export interface ImageAtHand {
   readonly fetched: Fetch;
   /** Absent when the image came out of the store. */
   readonly stage?: ImageStage;
-  /** Puts a staged image into the store, without its name yet; the changes that give it that. */
-  publish(): readonly HostChange[];
+  /** What is to be noted of it in the list of images, once publish() has been called: see planNames. */
+  readonly edits: readonly ImageEdit[];
+  /** Puts a staged image into the store, without its name yet. */
+  publish(): void;
 }
 
 /** Brings an image into the store and keeps it there; only what the store lacks is fetched. */
 export async function pull(world: World, request: PullRequest): Promise<void> {
   const named = await nameImage(world, request);
   await asWriter(world, "pull", async () => {
-    const { stage, image, publish } = await fetchImage(world, { ...request, image: named.image }, { kept: true });
-    const { reference, digest, id } = image;
+    const image = await fetchImage(world, { ...request, image: named.image }, { kept: true });
+    const { reference, digest, id } = image.image;
     try {
+      image.publish();
       const record = { schema: 1, verb: "pull", name: reference ?? digest, direction: "back" } as const;
-      await transact({ ...record, changes: publish() }, transactionHost(world));
+      await transact({ ...record, changes: planNames(world, [image]) }, transactionHost(world));
     } finally {
-      stage?.discard();
+      image.stage?.discard();
     }
     await named.remember();
     world.output.answer({ reference, digest, id }, [`${reference} ${digest}`]);
@@ -71,7 +74,7 @@ function storedImage(world: World, reference: Reference, platform: Platform): Im
     return undefined;
   const fetched = { bytes: 0, layers: 0, ofLayers: config.diffIds.length };
   const readFile: ReadFile = (file) => readObject(world.paths, file.object);
-  return { image, config, tree, fetched, readFile, publish: () => [] };
+  return { image, config, tree, fetched, readFile, edits: [], publish: () => {} };
 }
 
 /**
@@ -90,7 +93,7 @@ export async function trustedImage(
   const { digest, verified } = stored.image;
   const asked = { ...askedAbout(world, reference, digest, verified), tlsVerify };
   const image = { ...stored.image, verified: await world.judge({ ...asked, offline: offline || asked.offline }) };
-  return { ...stored, image, publish: () => indexChange(world, verdictOf(world.paths.images, image)) };
+  return { ...stored, image, edits: [{ kind: "verdict", image }] };
 }
 
 /** What the policy says of an image that is offered; nothing of it but its documents has been read. */
@@ -130,12 +133,15 @@ export interface StageOptions {
 export async function seekImage(world: World, request: PullRequest): Promise<Offer> {
   const reference = readReference(request.image);
   const { bundle, tlsVerify } = request;
-  const source = world.source(bundle ?? reference, tlsVerify);
+  const wanted = request.digest ?? (reference.kind === "registry" ? reference.digest : undefined);
+  const source = world.source(bundle ?? exactly(reference, wanted), tlsVerify);
   const stored = (digest: Digest): Buffer | undefined => readStoredDocument(world.paths.images, digest);
   try {
     const offered = await source.resolve(platformOf(request.platform), stored);
-    const wanted = reference.kind === "registry" ? reference.digest : undefined;
-    if (bundle !== undefined && wanted !== undefined && offered.digest !== wanted) throw misnamed(bundle, offered);
+    // A registry has been asked by digest, which may be that of an index.
+    const named = bundle === undefined && reference.kind === "registry";
+    if (!named && wanted !== undefined && offered.digest !== wanted)
+      throw misnamed(bundle ?? reference, offered, wanted);
     return { reference, source, offered, tlsVerify, bundle };
   } catch (error) {
     await source.close();
@@ -143,10 +149,16 @@ export async function seekImage(world: World, request: PullRequest): Promise<Off
   }
 }
 
+function exactly(reference: Reference, digest: Digest | undefined): Reference {
+  if (reference.kind !== "registry" || digest === undefined) return reference;
+  const { kind, host, repository } = reference;
+  return { kind, host, repository, digest };
+}
+
 /** A registry is asked by digest; in an archive the name of an image says nothing of its bytes. */
-function misnamed(bundle: FileReference, { digest }: SourceImage): KeelsonError {
-  return new KeelsonError("E_DIGEST", `${formatReference(bundle)} has the digest ${digest}`, {
-    hint: "Whoever wrote the archive gave it a wrong name; make the bundle again.",
+function misnamed(source: Reference, { digest }: SourceImage, wanted: Digest): KeelsonError {
+  return new KeelsonError("E_DIGEST", `${formatReference(source)} has the digest ${digest}, not ${wanted}`, {
+    hint: "It is another image than the one that was asked for; make the bundle again, or lock the stack anew.",
   });
 }
 
@@ -187,10 +199,8 @@ async function stageVerified(
       fetched,
       readFile: (file) => readFileSync(stage.repository.locate(file.object, "file")),
       stage,
-      publish() {
-        stage.publish(image, offered.manifestBytes, offered.configBytes);
-        return indexChange(world, namingOf(world.paths.images, image));
-      },
+      edits: [{ kind: "name", image }],
+      publish: () => stage.publish(image, offered.manifestBytes, offered.configBytes),
     };
   } catch (error) {
     stage.discard();
@@ -203,8 +213,11 @@ export function platformOf(text: string | undefined): Platform {
   return text === undefined ? hostPlatform(process.arch) : parsePlatform(text);
 }
 
-/** The edit as a change of the host; none when the list stays as it is. */
-function indexChange(world: World, { path, mode, from, to }: IndexEdit): readonly HostChange[] {
+/** What gives images their names when all of them are published, as changes of the host; none when the list stays as it is. */
+export function planNames(world: World, images: readonly ImageAtHand[]): readonly HostChange[] {
+  const edits = images.flatMap((image) => image.edits);
+  if (edits.length === 0) return [];
+  const { path, mode, from, to } = planIndex(world.paths.images, edits);
   if (from === to) return [];
   return [{ kind: "file", path: world.root.pathOf(path), from: textState(from, mode), to: textState(to, mode) }];
 }

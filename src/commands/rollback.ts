@@ -57,7 +57,7 @@ async function planRollback(
   const running = await readRunning(from, world.systemd);
   const dependents = await readDependents(from, world.systemd);
   const facts = hostFacts(world);
-  if (!request.force) refuseDisorder(to.name, to, facts);
+  if (!request.force) refuseDisorder(new Map([[to.name, to]]), facts);
   const soak = parseSoak(request.soak);
   const plan = planSwitch(from, to, { running, start: false, dependents, soak, purge: false }, facts);
   return { from, to, plan };

@@ -47,6 +47,6 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
   const running = await readRunning(deployment, world.systemd);
   const facts = hostFacts(world);
-  if (!request.force) refuseDisorder(deployment.name, undefined, facts);
+  if (!request.force) refuseDisorder(new Map([[deployment.name, undefined]]), facts);
   return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, facts);
 }

@@ -2,24 +2,21 @@ import { parseSoak } from "../contract/health.ts";
 import { changeSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
-import { readOverrides } from "../host/overrides.ts";
 import { asItStands, readDependents, readRunning } from "../host/service.ts";
 import { switchTo } from "../host/switch.ts";
-import { formatReference } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan } from "../plan/describe.ts";
-import { parseOverrides } from "../plan/overrides.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
 import { refuseWidening } from "../plan/privileges.ts";
 import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { recordVerified } from "../store/images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameNext } from "./name.ts";
-import { announce, propose, readContent } from "./propose.ts";
-import { type ImageAtHand, judgeOffer, seekImage, stageImage, storedUnder, trustedImage } from "./pull.ts";
+import { announce, overridesOf, propose, readContent } from "./propose.ts";
+import { type ImageAtHand, planNames } from "./pull.ts";
+import { imageFor } from "./renew.ts";
 
 export interface UpdateRequest {
   readonly name?: string | undefined;
@@ -105,7 +102,7 @@ async function updateOne(world: World, given: UpdateRequest, name: string): Prom
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "update", async () => {
     const wanted = wantedOf(world, request, name);
-    const image = await imageFor(world, request, wanted);
+    const image = await imageOf(world, request, wanted);
     if (image === undefined) return undefined;
     try {
       const planned = await planUpdate(world, request, wanted, image);
@@ -128,7 +125,7 @@ async function updateOne(world: World, given: UpdateRequest, name: string): Prom
 /** Exit status 10 when there is something to do. */
 async function preview(world: World, request: Settled, name: string): Promise<Answered> {
   const wanted = wantedOf(world, request, name);
-  const image = await imageFor(world, request, wanted, world.scratch());
+  const image = await imageOf(world, request, wanted, world.scratch());
   if (image === undefined) return upToDate(name);
   try {
     const { from, to, plan } = await planUpdate(world, request, wanted, image);
@@ -157,7 +154,7 @@ interface Wanted {
 function wantedOf(world: World, request: Settled, name: string): Wanted {
   const from = readCurrent(world.paths.deployments, name);
   const set = changeSet(from.set, request.set, request.unset);
-  const overrides = parseOverrides(readOverrides(world.root, from.name)).map(({ line }) => line);
+  const overrides = overridesOf(world, from.name, from.stack).map(({ line }) => line);
   const same =
     JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort()) &&
     JSON.stringify(overrides) === JSON.stringify(from.overrides?.lines ?? []);
@@ -165,33 +162,14 @@ function wantedOf(world: World, request: Settled, name: string): Wanted {
 }
 
 /** The image to go over to; undefined when there is nothing to do. */
-async function imageFor(
+function imageOf(
   world: World,
-  request: Settled,
+  { bundle, offline, tlsVerify }: Settled,
   { from, image, same }: Wanted,
   scratch?: string,
 ): Promise<ImageAtHand | undefined> {
   const { platform } = from.image;
-  const unchanged = (reference: string | undefined, digest: string): boolean =>
-    same && digest === from.image.digest && (reference ?? digest) === from.image.reference;
-  if (request.offline) {
-    const stored = await trustedImage(world, { image, platform, tlsVerify: request.tlsVerify }, true);
-    if (stored === undefined) {
-      throw new KeelsonError("E_NOT_FOUND", `${image} is not in the store`, {
-        hint: "Pull it, or leave out --offline.",
-      });
-    }
-    return unchanged(stored.image.reference, stored.image.digest) ? undefined : stored;
-  }
-  const { bundle, tlsVerify } = request;
-  const offer = await seekImage(world, { image, platform, tlsVerify, bundle });
-  if (!unchanged(formatReference(offer.reference), offer.offered.digest)) {
-    return stageImage(world, offer, { kept: false, ...(scratch === undefined ? {} : { scratch }) });
-  }
-  const verified = await judgeOffer(world, offer).finally(() => offer.source.close());
-  const stored = storedUnder(world, offer.reference, offer.offered.digest);
-  if (stored !== undefined && scratch === undefined) recordVerified(world.paths.images, { ...stored, verified });
-  return undefined;
+  return imageFor(world, { from, image, bundle, same, platform, tlsVerify, offline }, scratch);
 }
 
 async function planUpdate(
@@ -201,11 +179,11 @@ async function planUpdate(
   image: ImageAtHand,
 ): Promise<Update> {
   const from = await asItStands(installed, world.systemd);
-  const { rootfs, runtime, service } = from;
+  const { rootfs, runtime, service, stack } = from;
   const uuid = String(from.values.UUID ?? world.uuid());
   const to = await propose(
     world,
-    { set, uuid, runtime, rootfs, enable: service?.enabled ?? true, keepExisting: false },
+    { set, uuid, runtime, rootfs, enable: service?.enabled ?? true, keepExisting: false, stack },
     from.name,
     image,
   );
@@ -213,7 +191,7 @@ async function planUpdate(
   const running = request.restart && (await readRunning(from, world.systemd));
   const dependents = await readDependents(from, world.systemd);
   const facts = hostFacts(world);
-  if (!request.force) refuseDisorder(to.name, to, facts);
+  if (!request.force) refuseDisorder(new Map([[to.name, to]]), facts);
   const soak = parseSoak(request.soak);
   const plan = planSwitch(from, to, { running, start: request.start, dependents, soak, purge: false }, facts);
   return { from, to, plan };
@@ -223,13 +201,13 @@ async function planUpdate(
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
   const { deployments, repository } = world.paths;
   // A deployment without its image is never on the disk, not even amid this.
-  const naming = image.publish();
+  image.publish();
   stageDeployment(world.root, deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
-  const changes = [...plan.changes, ...naming];
+  const changes = [...plan.changes, ...planNames(world, [image])];
   world.signal.throwIfAborted();
   const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes } as const;
   try {
-    await switchTo(to, record, world.now().toISOString(), transactionHost(world));
+    await switchTo([to], record, world.now().toISOString(), transactionHost(world));
   } catch (error) {
     throw rolledBack(error, from);
   }

@@ -1,17 +1,21 @@
 import { readFileSync } from "node:fs";
 import type { HostFacts } from "../plan/facts.ts";
-import { readContainers } from "./deployments.ts";
+import type { InstalledContainer } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
 import type { HostRoot } from "./root.ts";
 import { dropIns, readUnit } from "./unit-origin.ts";
 
-/** What planning asks about the host, looked up when it is asked. `deployments` is a path for system calls. */
-export function openFacts(root: HostRoot, state: string, deployments: string, keelson: string): HostFacts {
+/** What planning asks about the host with these containers, looked up when it is asked. */
+export function openFacts(
+  root: HostRoot,
+  state: string,
+  keelson: string,
+  containers: readonly InstalledContainer[],
+): HostFacts {
   const owners = new Map<string, string>();
   const foreign = new Map<string, string>();
   const made = new Set<string>();
   const declared: { readonly path: string; readonly name: string }[] = [];
-  const containers = readContainers(deployments);
   for (const container of containers) {
     if (container.kind === "broken") continue;
     const { name, hostFiles, tmpfiles, service, madeDirectories } = container.deployment;

@@ -13,6 +13,8 @@ export interface HostRoot {
   path(path: string): string;
   /** The path of the host that `path`, text for system calls, stands for. */
   pathOf(path: string): string;
+  /** The path that a file of this machine has on the host: below the root that of the root, else its own. */
+  pathOnHost(path: string): string;
   at(path: string): PathFact;
   resolve(path: string): string;
 }
@@ -28,6 +30,7 @@ export function openRoot(directory: string): HostRoot {
     bytes,
     path: (path) => `${prefix}${path}`,
     pathOf: (path) => Buffer.from(path.slice(prefix.length)).toString("latin1"),
+    pathOnHost: (path) => (prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path),
     at: (path) => factAt(bytes(path)),
     resolve: (path) => resolveParents(path, bytes),
   };

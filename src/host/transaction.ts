@@ -6,6 +6,7 @@ import { besidePath, syncDirectory, writeDurably } from "../store/durable.ts";
 import { removeFile } from "../store/remove.ts";
 import { changeFile, type FilePlaces } from "./files.ts";
 import type { Systemd } from "./systemd.ts";
+import type { WatchRequest } from "./watch.ts";
 
 /** What stands in the journal while a change of the host is under way. */
 export interface JournalRecord {
@@ -21,8 +22,8 @@ export interface JournalRecord {
 
 export interface TransactionHost extends FilePlaces {
   readonly systemd: Systemd;
-  /** Throws when what was started does not stay up. */
-  watch(change: Extract<HostChange, { kind: "watch" }>): Promise<void>;
+  /** Throws when one of those that were started does not stay up. */
+  watch(changes: readonly WatchRequest[]): Promise<void>;
   /** A path of the root. */
   readonly journal: string;
 }
@@ -35,15 +36,22 @@ export async function transact(record: JournalRecord, host: TransactionHost): Pr
   begin(record, host);
   const attempted: HostChange[] = [];
   try {
-    for (const change of record.changes) {
+    for (const [index, change] of record.changes.entries()) {
       attempted.push(change);
-      await applyChange(change, host);
+      if (change.kind !== "watch") await applyChange(change, host);
+      else if (record.changes[index + 1]?.kind !== "watch") await host.watch(watchesUpTo(record.changes, index));
     }
     removeJournal(host);
   } catch (error) {
     await takeBack(attempted, record, host, error);
     throw error;
   }
+}
+
+/** Those that follow one another: they watch at the same time. */
+function watchesUpTo(changes: readonly HostChange[], last: number): readonly WatchRequest[] {
+  const first = changes.slice(0, last).findLastIndex(({ kind }) => kind !== "watch") + 1;
+  return changes.slice(first, last + 1).filter((change) => change.kind === "watch");
 }
 
 /** A record that may not last is none: nothing has been done yet. */
@@ -154,7 +162,7 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
       await systemd.disable(change.unit);
       return;
     case "watch":
-      return host.watch(change);
+      return host.watch([change]);
     case "start":
       return systemd.start(change.unit);
     case "stop":

@@ -7,16 +7,35 @@ import { runProgram } from "./program.ts";
 import type { Systemd } from "./systemd.ts";
 import type { UnitState } from "./unit-state.ts";
 
-type WatchRequest = Extract<HostChange, { kind: "watch" }>;
+export type WatchRequest = Extract<HostChange, { kind: "watch" }>;
 
 const lookInterval = 250;
+
+/** Watches units together, as watchUnit does each; the first that is not well stops it all. */
+export async function watchUnits(
+  requests: readonly WatchRequest[],
+  systemd: Systemd,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const failures: unknown[] = [];
+  const watches = requests.map((request) =>
+    watchUnit(request, systemd, both).catch((error: unknown) => {
+      failures.push(error);
+      stop.abort();
+    }),
+  );
+  await Promise.all(watches);
+  if (failures.length > 0) throw failures[0];
+}
 
 /**
  * Watches a unit that has just been started until the soak time is over. What it must not do: leave `active`, restart,
  * change its main process, fail the image's health check as often in a row as its retries allow. Throws E_UNHEALTHY
  * saying which, with the last journal lines.
  */
-export async function watchUnit(request: WatchRequest, systemd: Systemd, signal: AbortSignal): Promise<void> {
+async function watchUnit(request: WatchRequest, systemd: Systemd, signal: AbortSignal): Promise<void> {
   const begun = Date.now();
   const first = await stateOf(request.unit, systemd);
   let nextCheck = begun;

@@ -37,6 +37,19 @@ export interface Deployment {
   readonly overrides?: DeployedOverrides;
   /** A directory given with --rootfs that stands in for the image's own tree. */
   readonly rootfs?: string;
+  /** Absent for a container that no stack brought. */
+  readonly stack?: DeployedStack;
+}
+
+/** What a stack file says of a container, over what its image says: later updates keep to it. */
+export interface DeployedStack {
+  /** The file, as the host names it. */
+  readonly path: string;
+  /** Start the service at boot. */
+  readonly enable: boolean;
+  /** Sections of keys, as in an override file. */
+  readonly overrides: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+  readonly relations?: Relations;
 }
 
 export interface DeployedImage {

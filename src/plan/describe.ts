@@ -19,6 +19,7 @@ export function describeDeployment(deployment: Deployment): Readonly<Record<stri
     warnings,
     tmpfiles,
     rootfs,
+    stack,
   } = deployment;
   return {
     name,
@@ -32,6 +33,7 @@ export function describeDeployment(deployment: Deployment): Readonly<Record<stri
     verified: describeVerified(image.verified),
     runtime,
     rootfs: rootfs ?? null,
+    stack: stack?.path ?? null,
     unit: service?.unit ?? null,
     enabled: service?.enabled ?? false,
     tmpfiles: tmpfiles?.path ?? null,

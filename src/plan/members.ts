@@ -29,20 +29,20 @@ export function membersOf(deployments: readonly Deployment[]): readonly Member[]
   });
 }
 
-/** Those installed once `name` is, or is no longer, what `to` says. */
-export function membersAfter(
-  installed: readonly Deployment[],
-  name: string,
-  to: Deployment | undefined,
-): readonly Member[] {
-  const others = installed.filter((deployment) => deployment.name !== name);
-  return membersOf(to === undefined ? others : [...others, to]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+/** What containers are to be, by name; undefined: no longer installed. */
+export type Changed = ReadonlyMap<string, Deployment | undefined>;
+
+/** Those installed once these are what they are to be. */
+export function membersAfter(installed: readonly Deployment[], changed: Changed): readonly Member[] {
+  const others = installed.filter(({ name }) => !changed.has(name));
+  const next = [...changed.values()].filter((deployment) => deployment !== undefined);
+  return membersOf([...others, ...next]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The units of a host as they are then: a container's that is to go is none of them any more. */
-export function hostAfter(name: string, to: Deployment | undefined, host: HostUnits): HostUnits {
-  const gone = to?.service === undefined ? `${name}.service` : undefined;
-  return { ...host, unitText: (unit) => (unit === gone ? undefined : host.unitText(unit)) };
+export function hostAfter(changed: Changed, host: HostUnits): HostUnits {
+  const gone = new Set([...changed].flatMap(([name, to]) => (to?.service === undefined ? [`${name}.service`] : [])));
+  return { ...host, unitText: (unit) => (gone.has(unit) ? undefined : host.unitText(unit)) };
 }
 
 /**

@@ -9,6 +9,7 @@ import type { HostFacts } from "./facts.ts";
 import { hostActionsOf } from "./host-actions.ts";
 import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-files.ts";
 import type { DeploymentRequest } from "./request.ts";
+import { withStack } from "./stack.ts";
 import { planState } from "./state.ts";
 import { cgroupsPathOf, type ExecPlaces, type Launch, launchOf, planExecLines, planUnit } from "./unit.ts";
 import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
@@ -56,6 +57,7 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
     ],
     ...(request.overrides.length === 0 ? {} : { overrides: overridesOf(request, config) }),
     ...(request.rootfs === undefined ? {} : { rootfs: request.rootfs }),
+    ...(request.stack === undefined ? {} : { stack: request.stack }),
   };
 }
 
@@ -137,7 +139,7 @@ function planService(
   const links = installLinks(unit, planned.text);
   if (request.enabled) refuseTakenLinks(links, facts);
   const health = request.contract.manifest.health ?? request.imageConfig.healthcheck;
-  const { relations } = request.contract.manifest;
+  const relations = withStack(request.contract.manifest.relations, request.stack);
   return {
     deployed: {
       unit,

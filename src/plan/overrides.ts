@@ -17,7 +17,7 @@ export interface Override {
 }
 
 /** README has the grammar. */
-const overrideSections = ["environment", "process", "mounts", "capabilities", "limits"] as const;
+export const overrideSections = ["environment", "process", "mounts", "capabilities", "limits"] as const;
 
 interface Setting {
   readonly path: string;

@@ -1,15 +1,14 @@
 import { KeelsonError } from "../errors.ts";
-import type { Deployment } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
-import { hostAfter, membersAfter, membersOf } from "./members.ts";
+import { type Changed, hostAfter, membersAfter, membersOf, providersOf } from "./members.ts";
 import { type OrderProblem, orderProblems } from "./order.ts";
 
 /**
  * Throws E_REQUIRES, E_NEEDED or E_CYCLE when services of this host would not find what they require, or could not be brought
- * into an order, once `name` is what `to` says. What was so before is no reason.
+ * into an order, once containers are what `changed` says. What was so before is no reason.
  */
-export function refuseDisorder(name: string, to: Deployment | undefined, facts: HostFacts): void {
-  const problems = orderProblems(membersAfter(facts.installed, name, to), hostAfter(name, to, facts));
+export function refuseDisorder(changed: Changed, facts: HostFacts): void {
+  const problems = orderProblems(membersAfter(facts.installed, changed), hostAfter(changed, facts));
   if (problems.length === 0) return;
   const before = new Set(orderProblems(membersOf(facts.installed), facts).map(keyOf));
   const problem = problems.find((each) => !before.has(keyOf(each)));
@@ -20,16 +19,28 @@ export function refuseDisorder(name: string, to: Deployment | undefined, facts: 
     });
   }
   const { member, wanted } = problem;
-  if (member.name === name) {
-    throw new KeelsonError("E_REQUIRES", `${name} requires ${wanted}, which nothing on this host provides`, {
+  if (changed.has(member.name)) {
+    throw new KeelsonError("E_REQUIRES", `${member.name} requires ${wanted}, which nothing on this host provides`, {
       hint: "Install what provides it first; --force goes past this.",
     });
   }
   const lacking = problems.flatMap((each) => (each.kind === "missing" ? [each.member.name] : []));
-  const others = [...new Set(lacking)].filter((other) => other !== name);
-  throw new KeelsonError("E_NEEDED", `${name} is needed by ${others.join(", ")}`, {
-    hint: `${member.name} requires ${wanted}; remove it first, or go past this with --force.`,
-  });
+  const others = [...new Set(lacking)].filter((other) => !changed.has(other));
+  throw new KeelsonError(
+    "E_NEEDED",
+    `${formerProviders(wanted, changed, facts).join(", ")} is needed by ${others.join(", ")}`,
+    {
+      hint: `${member.name} requires ${wanted}; remove it first, or go past this with --force.`,
+    },
+  );
+}
+
+/** Those of `changed` that were what is wanted. */
+function formerProviders(wanted: string, changed: Changed, facts: HostFacts): readonly string[] {
+  const names = [...changed.keys()];
+  const units = [wanted, ...providersOf(wanted, membersOf(facts.installed), facts)];
+  const provided = names.filter((name) => units.includes(`${name}.service`));
+  return provided.length === 0 ? names : provided;
 }
 
 function keyOf(problem: OrderProblem): string {

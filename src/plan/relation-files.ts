@@ -52,8 +52,9 @@ export function relationText(member: Member, members: readonly Member[], host: H
  * keelson's stays.
  */
 export function planRelations(name: string, to: Deployment | undefined, facts: HostFacts): readonly HostChange[] {
-  const members = membersAfter(facts.installed, name, to);
-  const host = hostAfter(name, to, facts);
+  const changed = new Map([[name, to]]);
+  const members = membersAfter(facts.installed, changed);
+  const host = hostAfter(changed, facts);
   const gone = facts.installed.flatMap((deployment) =>
     deployment.name === name && deployment.service !== undefined && to?.service === undefined
       ? [deployment.service.unit]

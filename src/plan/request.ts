@@ -1,7 +1,7 @@
 import type { Contract } from "../contract/contract.ts";
 import type { Template } from "../contract/template.ts";
 import type { ImageConfig } from "../image/config.ts";
-import type { DeployedImage, FileContent } from "./deployment.ts";
+import type { DeployedImage, DeployedStack, FileContent } from "./deployment.ts";
 import type { Override } from "./overrides.ts";
 import type { UserIds } from "./user.ts";
 
@@ -25,6 +25,8 @@ export interface DeploymentRequest {
   readonly writable: boolean;
   /** What the administrator changes in config.json. */
   readonly overrides: readonly Override[];
+  /** What a stack file says of it. */
+  readonly stack?: DeployedStack;
   /** The image's `User`, looked up in its own passwd and group. */
   readonly user: UserIds;
   /** Where the bytes of a file below /exports/hostfs are. */

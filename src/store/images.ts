@@ -84,7 +84,7 @@ function parseIndex(bytes: Uint8Array): StoredImage[] {
   });
 }
 
-/** Keeps an image under its reference, see namingOf. Its layers and commit are in the store already. */
+/** Keeps an image under its reference, see ImageEdit. Its layers and commit are in the store already. */
 export function writeImage(
   directory: string,
   image: StoredImage,
@@ -96,7 +96,7 @@ export function writeImage(
   writeIndex(directory, withImage(readImages(directory), image));
 }
 
-/** Keeps an image without a name and as nobody's, unless it is there under any, until what namingOf gives is done. */
+/** Keeps an image without a name and as nobody's, unless it is there under any, until it gets its name. */
 export function addImage(
   directory: string,
   { reference: _, ...image }: StoredImage,
@@ -119,21 +119,22 @@ export interface IndexEdit {
 }
 
 /**
- * What gives an image that was added its reference. What had that name stays without one while no other name has it; an
- * image that gets a name again is no longer there without one.
+ * One change of the list of images. `name` gives an image that was added its reference: what had that name stays without one
+ * while no other name has it; an image that gets a name again is no longer there without one. `verdict` notes what the policy
+ * has to say of one that is in the store.
  */
-export function namingOf(directory: string, image: StoredImage): IndexEdit {
-  return indexEdit(directory, withImage(readImages(directory), image));
+export interface ImageEdit {
+  readonly kind: "name" | "verdict";
+  readonly image: StoredImage;
 }
 
-/** What notes the policy's verdict on an image that is in the store. */
-export function verdictOf(directory: string, image: StoredImage): IndexEdit {
-  return indexEdit(directory, withVerified(readImages(directory), image));
-}
-
-function indexEdit(directory: string, images: readonly StoredImage[]): IndexEdit {
+/** What makes these changes of the list, one after the other. */
+export function planIndex(directory: string, edits: readonly ImageEdit[]): IndexEdit {
+  const edit = (images: readonly StoredImage[], { kind, image }: ImageEdit): readonly StoredImage[] =>
+    kind === "name" ? withImage(images, image) : withVerified(images, image);
   const path = indexPath(directory);
-  return { path, mode: indexMode, from: readFileSync(path, "utf8"), to: indexText(directory, images) };
+  const to = indexText(directory, edits.reduce(edit, readImages(directory)));
+  return { path, mode: indexMode, from: readFileSync(path, "utf8"), to };
 }
 
 function withImage(before: readonly StoredImage[], image: StoredImage): readonly StoredImage[] {
@@ -152,7 +153,7 @@ function writeLayout(directory: string): void {
 
 /** Keeps what the policy has to say now of an image that is in the store. */
 export function recordVerified(directory: string, image: StoredImage): void {
-  const { path, mode, from, to } = verdictOf(directory, image);
+  const { path, mode, from, to } = planIndex(directory, [{ kind: "verdict", image }]);
   if (from !== to) writeDurably(path, to, mode);
 }
 

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { contractManifest, etcdLike, serviceTemplate } from "./etcd-like.ts";
 import type { ImageShelf } from "./image-shelf.ts";
@@ -70,6 +70,18 @@ export const verbs: readonly Verb[] = [
     again: 0,
   },
   {
+    // Goes over with one container as update does, and installs another.
+    name: "apply",
+    async prepare(host, images, scratch) {
+      const image = await makeGenerations(host, images, scratch);
+      const sections = [`[foo]\nimage = ${image}\nset.PORT = 1`, `[new]\nimage = ${images.base.reference}`];
+      await mkdir(host.path("etc/keelson/stack.d"));
+      await writeFile(host.path("etc/keelson/stack.d/node.conf"), `${sections.join("\n")}\n`);
+      return ["apply", "--allow-widen"];
+    },
+    again: 0,
+  },
+  {
     name: "rollback",
     async prepare(...bed) {
       await makeMoreGenerations(...bed);
@@ -108,15 +120,16 @@ export const verbs: readonly Verb[] = [
 
 /**
  * Container bar, and two generations of foo, as many as are kept. Then the image of foo is replaced under its name, so that
- * the next update goes over to it and sweeps the first generation.
+ * the next update goes over to it and sweeps the first generation. The reference of foo.
  */
-async function makeGenerations(host: Host, { base, first, second }: Images, scratch: string): Promise<void> {
+async function makeGenerations(host: Host, { base, first, second }: Images, scratch: string): Promise<string> {
   await writeFile(host.path("etc/keelson/keelson.conf"), `${inOrder}keep = 2\n`);
   const image = await copyImage(first, scratch);
   await host.answer("install", "--name", "bar", base.reference);
   await host.answer("install", "--name", "foo", image);
   await host.answer("update", "foo", "--set", "PORT=1");
   await run("skopeo", "copy", "-q", second.reference, image);
+  return image;
 }
 
 /** The same, gone over to the other image: two generations are kept, the other image among them. */

@@ -1,28 +1,14 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "vitest";
-import { etcdLike } from "../bed/etcd-like.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import type { TestImage } from "../bed/images.ts";
 import { failureOf, type Host, makeHost } from "../bed/journey.ts";
+import { serviceLayer } from "../bed/services.ts";
 
 const shelf = openShelf();
 /** An image that says this of its place, with these lines in its unit. */
-function imageWith(relations: object, lines = ""): Promise<TestImage> {
-  const service = `[Unit]\n${lines}\n[Service]\nExecStart=$EXEC_START\n[Install]\nWantedBy=multi-user.target\n`;
-  return shelf.build({
-    layers: [
-      etcdLike({
-        "exports/manifest.json": JSON.stringify(relations),
-        "exports/service.template": service,
-        "exports/tmpfiles.template": undefined,
-        "exports/hostfs/usr/local/bin/etcdctl": undefined,
-        "exports/hostfs/etc/etcd/etcd.conf": undefined,
-        "exports/config.json.template":
-          '{"root": {"path": "rootfs", "readonly": true}, "process": {"cwd": "/", "args": ["/usr/bin/etcd"]}}',
-      }),
-    ],
-  });
-}
+const imageWith = (relations: object, lines = ""): Promise<TestImage> =>
+  shelf.build({ layers: [serviceLayer(relations, lines)] });
 
 const addition = (name: string): string => `/etc/systemd/system/${name}.service.d/10-keelson.conf`;
 const textOf = (host: Host, name: string): Promise<string> => readFile(host.path(addition(name)), "utf8");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
 import { readDocuments } from "../../src/store/documents.ts";
-import { addImage, namingOf, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
+import { addImage, planIndex, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 interface Made {
@@ -73,7 +73,7 @@ describe("the images of a store", () => {
     addImage(directory, image, manifest, config);
     const { reference: _, ...unnamed } = image;
     expect(readImages(directory)).toEqual([{ ...unnamed, kept: false }]);
-    const { path, from, to } = namingOf(directory, image);
+    const { path, from, to } = planIndex(directory, [{ kind: "name", image }]);
     expect(readFileSync(path, "utf8")).toBe(from);
     writeFileSync(path, to);
     addImage(directory, { ...image, reference: "h/b:1" }, manifest, config);
