@@ -76,8 +76,8 @@ async function demonstrate(stage: Stage, layouts: Layouts): Promise<void> {
 }
 
 async function install(stage: Stage): Promise<void> {
-  heading("Install the three from the registry, the last first: the order does not matter");
-  for (const name of chain.toReversed()) await installOne(stage, name);
+  heading("Install the three from the registry, each after what it requires");
+  for (const name of chain) await installOne(stage, name);
   const list = await stage.show("keelson", "list");
   promise(list.match(/ inactive +yes /g)?.length === chain.length, "installed and enabled, and nothing was started");
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DiskChanges, differingPaths, readDiskChanges } from "../../examples/demo/disk-changes.ts";
 import { builtExamples } from "../bed/examples.ts";
@@ -48,7 +49,7 @@ async function expectOrder(): Promise<void> {
 }
 
 async function removeAll(...options: readonly string[]): Promise<void> {
-  for (const name of chain) {
+  for (const name of chain.toReversed()) {
     const { status, stderr } = await host.keelson("uninstall", ...options, name);
     expect(status, stderr).toBe(0);
   }
@@ -59,6 +60,18 @@ const orders: readonly (readonly Member[])[] = [
   ["flanneld", "etcd", "containerd"],
   ["etcd", "containerd", "flanneld"],
 ];
+
+const stackFile = resolve(import.meta.dirname, "../../examples/stack.conf");
+
+it("the example stack comes up with one command, and goes without leaving more than their state", async () => {
+  const { status, stderr } = await host.keelson("apply", "--tls-verify=false", "--soak", "2s", stackFile);
+  expect(status, stderr).toBe(0);
+  await expectOrder();
+  expect(await host.machine.ok(["cat", "/run/flannel/subnet.env"])).toContain("FLANNEL_NETWORK=10.42.0.0/16\n");
+  expect(await host.machine.ok(["containerd-ctr", "version"])).toContain("Server:");
+  await removeAll("--purge");
+  expect(differingPaths(before, readDiskChanges(host.machine))).toEqual([]);
+});
 
 describe("etcd, flanneld and containerd out of a registry", () => {
   it("74: started at once with no network in etcd yet, containerd waits for flanneld, and both come up when there is one", async () => {
@@ -87,7 +100,7 @@ describe("etcd, flanneld and containerd out of a registry", () => {
   it.each(orders.map((order) => ({ order })))(
     "74: installed as $order, they come up in order at boot",
     async ({ order }) => {
-      for (const name of order) await host.install(name);
+      for (const name of order) await host.install(name, "--force");
       await host.reboot();
       await expectOrder();
       if (order !== orders.at(-1)) await removeAll();
