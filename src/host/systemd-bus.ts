@@ -7,7 +7,7 @@ export interface Bus {
   /** Calls a method of systemd and gives the reply's values. Throws E_SYSTEMD with systemd's own words; `errorName` tells which. */
   call(path: string, method: string, signature: string, body: readonly unknown[]): Promise<readonly unknown[]>;
   /** Starts a job and waits until it is gone from systemd's queue; gives its result, `done` if all is well. */
-  runJob(method: "StartUnit" | "StopUnit", unit: string): Promise<string>;
+  runJob(method: "StartUnit" | "RestartUnit" | "StopUnit", unit: string): Promise<string>;
   close(): void;
 }
 

@@ -34,7 +34,7 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
       syncLinks("/", before);
       return before;
     },
-    start: async (unit: string) => start(await connect(), unit),
+    start: async (unit: string, since?: number) => start(await connect(), unit, since),
     stop: async (unit: string) => stop(await connect(), unit),
     resetFailed: (unit: string) => call("ResetFailedUnit", "s", unit).catch(ignoreUnknown),
     states: async (units: readonly string[]) => readStates(await connect(), units),
@@ -53,9 +53,10 @@ async function namesTogether(unit: string): Promise<readonly string[]> {
   return [...new Set([unit, ...files.map((file) => file.unit)])];
 }
 
-async function start(bus: Bus, unit: string): Promise<void> {
+async function start(bus: Bus, unit: string, since: number | undefined): Promise<void> {
   const begun = Date.now();
-  const result = await bus.runJob("StartUnit", unit).catch((error: unknown) => {
+  const method = since !== undefined && (await isOlder(bus, unit, since)) ? "RestartUnit" : "StartUnit";
+  const result = await bus.runJob(method, unit).catch((error: unknown) => {
     if (!(error instanceof KeelsonError)) throw error;
     throw new KeelsonError("E_START", `${unit} did not start: ${error.message}`, {
       hint: startHint(unit),
@@ -68,6 +69,18 @@ async function start(bus: Bus, unit: string): Promise<void> {
   throw new KeelsonError("E_START", [`${unit} did not start: ${reasonOf(result, state)}`, ...lines].join("\n"), {
     hint: startHint(unit),
   });
+}
+
+/** Whether the unit is up, or on its way, since before that moment. */
+async function isOlder(bus: Bus, unit: string, since: number): Promise<boolean> {
+  const { activeState, loadState } = await readState(bus, unit);
+  if (loadState === "not-found" || ["inactive", "failed"].includes(activeState)) return false;
+  const [path] = (await bus.call(managerPath, "LoadUnit", "s", [unit])) as [string];
+  const body = ["org.freedesktop.systemd1.Unit", "InactiveExitTimestampMonotonic"];
+  const [left] = (await bus.call(path, "org.freedesktop.DBus.Properties.Get", "ss", body)) as [
+    { readonly value: unknown },
+  ];
+  return Number(left.value) < since;
 }
 
 function startHint(unit: string): string {

@@ -20,9 +20,10 @@ export interface Systemd {
   disable(unit: string): Promise<readonly DeployedLink[]>;
   /**
    * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of
-   * this start, or systemd's words when it does not take the job.
+   * this start, or systemd's words when it does not take the job. One that has been up since before `since`, in microseconds of the
+   * monotonic clock, is started anew: where another unit keeps it up, systemd may have started it again the moment it stopped.
    */
-  start(unit: string): Promise<void>;
+  start(unit: string, since?: number): Promise<void>;
   /** Stops and waits for the job, E_STOP likewise; a unit that is not there or inactive is left alone. */
   stop(unit: string): Promise<void>;
   /** Forgets a failure; of a unit that systemd does not know there is nothing to forget. */

@@ -35,10 +35,12 @@ export interface TransactionHost extends FilePlaces {
 export async function transact(record: JournalRecord, host: TransactionHost): Promise<void> {
   begin(record, host);
   const attempted: HostChange[] = [];
+  let switched: number | undefined;
   try {
     for (const [index, change] of record.changes.entries()) {
       attempted.push(change);
-      if (change.kind !== "watch") await applyChange(change, host);
+      if (change.kind === "start") switched ??= moment();
+      if (change.kind !== "watch") await applyChange(change, host, switched);
       else if (record.changes[index + 1]?.kind !== "watch") await host.watch(watchesUpTo(record.changes, index));
     }
     removeJournal(host);
@@ -133,18 +135,26 @@ async function undo(changes: readonly HostChange[], host: TransactionHost): Prom
     .filter((change) => change.kind !== "watch" && change.kind !== "reset-failed")
     .map(invertChange);
   let unread = inverse.some((change) => change.kind === "reload");
+  let switched: number | undefined;
   for (const change of inverse) {
     if (change.kind === "reload") continue;
     if (change.kind === "start" && unread) {
       await host.systemd.reload();
       unread = false;
     }
-    await applyChange(change, host);
+    if (change.kind === "start") switched ??= moment();
+    await applyChange(change, host, switched);
   }
   if (unread) await host.systemd.reload();
 }
 
-async function applyChange(change: HostChange, host: TransactionHost): Promise<void> {
+/** Microseconds of the clock by which systemd notes when units start. */
+function moment(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** What is started has to be what the host was `switched` to by then. */
+async function applyChange(change: HostChange, host: TransactionHost, switched?: number): Promise<void> {
   const { systemd } = host;
   switch (change.kind) {
     case "file":
@@ -164,7 +174,7 @@ async function applyChange(change: HostChange, host: TransactionHost): Promise<v
     case "watch":
       return host.watch([change]);
     case "start":
-      return systemd.start(change.unit);
+      return systemd.start(change.unit, switched);
     case "stop":
       return systemd.stop(change.unit);
     case "reset-failed":
