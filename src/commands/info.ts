@@ -41,6 +41,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     `generation: ${generation}`,
     `state: ${service === undefined ? "no service" : (state?.activeState ?? "unknown")}`,
     `runtime: ${deployment.runtime}`,
+    ...(deployment.stack === undefined ? [] : [`stack: ${deployment.stack.path}`]),
     ...Object.entries(set).map(([key, value]) => `set: ${key}=${value}`),
     ...(deployment.overrides?.lines ?? []).map((line) => `override: ${line}`),
     ...privilegeLines(privileges).map((line) => `the container ${line}`),

@@ -52,6 +52,16 @@ describe("what is no longer in a stack", () => {
     expect(await names()).toEqual(["alone"]);
   });
 
+  it("is not enabled again when that fails and an administrator has disabled it", async () => {
+    const host = await makeHost();
+    await writeStack(host, sections({ a: etcd, b: etcd }));
+    await host.answer("apply");
+    await rm(host.path("etc/systemd/system/multi-user.target.wants/a.service"));
+    await writeStack(host, "");
+    const { verbs } = (await host.plan("apply", "--prune")) as Applied;
+    expect(verbs.filter((verb) => verb.startsWith("systemctl disable"))).toEqual(["systemctl disable b.service"]);
+  });
+
   it("is not removed while others need it, and may hand its files over", async () => {
     const host = await makeHost();
     const files = { ...serviceLayer({}), "exports/hostfs/etc/one": "1\n" };

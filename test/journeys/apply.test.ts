@@ -1,4 +1,6 @@
+import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Applied, actions, place, switched, writeStack } from "../bed/applied.ts";
 import { openShelf } from "../bed/image-shelf.ts";
@@ -172,6 +174,20 @@ describe("a stack that cannot be is refused, with every byte as it was:", () => 
     expect((await host.refused(4, "apply")).message).toContain("/etc/one (of container a)");
     await writeStack(host, "[Service]\nExecStart=/bin/true\n", "/usr/lib/systemd/system/a.service");
     expect(await host.refused(4, "apply")).toMatchObject({ code: "E_NAME_TAKEN" });
+  });
+
+  it("an image that runs once, leaving nothing behind", async () => {
+    const host = await makeHost();
+    const labels = { "atomic.run": "once" };
+    const once = await shelf.build({ layers: [serviceLayer({})], config: { labels } });
+    await writeStack(host, `[a]\nimage = ${etcd.reference}\n[b]\nimage = ${once.reference}\n`);
+    const scratch = (): readonly string[] => readdirSync(tmpdir()).filter((name) => /^keelson-.{6}$/.test(name));
+    const before = scratch();
+    for (const args of [["apply"], ["plan"]]) {
+      const { code, message } = await host.refused(2, ...args);
+      expect([code, message]).toEqual(["E_SETTINGS", `${place}: b: ${once.reference} runs once and is no service`]);
+    }
+    expect(scratch().filter((name) => !before.includes(name))).toEqual([]);
   });
 
   it("more than before, unless that is allowed", async () => {

@@ -59,7 +59,8 @@ export async function planGroup(
   const facts = hostFacts(world, before);
   const gone = new Set(leaving.map(({ name }) => `${name}.service`));
   const order = orderOf(new Map(), facts);
-  const removals = await Promise.all(leaving.map((from) => intentOf(world, request, from, undefined, gone)));
+  const standing = await Promise.all(leaving.map((from) => asItStands(from, world.systemd)));
+  const removals = await Promise.all(standing.map((from) => intentOf(world, request, from, undefined, gone)));
   const going = sorted(removals, order).toReversed();
   const proposed = await proposeAll(world, request, changing, going, before, gone);
   const changed: Changed = new Map([...going, ...proposed].map(({ name, to }) => [name, to]));
@@ -133,7 +134,7 @@ function proposeMember(
   return propose(world, request, name, image, facts);
 }
 
-/** How it goes over; a container that goes is not watched and not started with what it leans on. */
+/** How it goes over. Services of containers that go are not stopped and started with what they lean on, and not watched. */
 async function intentOf(
   world: World,
   { soak }: GroupRequest,

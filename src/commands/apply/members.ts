@@ -75,8 +75,11 @@ async function findMember(
   const wanted = { from, image: named.image, bundle: named.bundle, digest, same, platform, tlsVerify, offline };
   const image = await imageFor(world, wanted, scratch);
   if (image === undefined) return { member, from, named, adopted: false };
+  if (runsOnce(image)) {
+    image.stage?.discard();
+    throw runs(member);
+  }
   if (scratch === undefined) publish(image);
-  if (runsOnce(image)) throw runs(member);
   const { reference, digest: found } = image.image;
   const adopted = alike && found === from.image.digest && (reference ?? found) === from.image.reference;
   return { member, from, named, image, adopted };
