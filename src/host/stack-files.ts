@@ -42,7 +42,8 @@ export function readStackFiles(root: HostRoot, given: string | undefined, option
     });
   }
   const path = root.pathOnHost(place);
-  if (there?.isFile()) return { path, files: [readStack(place, root)], owns: (other) => other === path };
+  if (there !== undefined && !there.isDirectory())
+    return { path, files: [readStack(place, root)], owns: (other) => other === path };
   const names = namesIn(place).filter((name) => name.endsWith(".conf") && !name.startsWith("."));
   const files = names.toSorted().map((name) => readStack(join(place, name), root));
   return { path, files, owns: (other) => dirname(other) === path };
