@@ -7,7 +7,6 @@ import {
   type FileReference,
   formatReference,
   parseName,
-  parseReference,
   type RegistryReference,
   type ShortName,
   unqualified,
@@ -93,8 +92,13 @@ export async function nameNext(
 ): Promise<NamedImage | undefined> {
   const { rebase, bundle, tlsVerify } = wanted;
   if (bundle === undefined) return rebase === undefined ? undefined : nameImage(world, { image: rebase, tlsVerify });
-  if (rebase !== undefined) return nameInBundle(world, bundle, rebase);
-  const reference = parseReference(current());
+  return rebase === undefined ? nameAsBundled(world, bundle, current()) : nameInBundle(world, bundle, rebase);
+}
+
+/** The image of a reference, or of a short name, as a bundle has it: one of a file is there by its own name. Throws E_REFERENCE, E_SOURCE. */
+export function nameAsBundled(world: World, bundle: string, image: string): Promise<NamedImage> {
+  const reference = parseName(image);
+  if (reference.kind === "short") return nameInBundle(world, bundle, image);
   const tag = "path" in reference ? reference.tag : undefined;
   const name = reference.kind === "registry" ? formatReference(reference) : (tag ?? containerNameOf(reference));
   return nameInBundle(world, bundle, name);

@@ -85,8 +85,31 @@ export async function propose(
   );
 }
 
+/** What the next deployment of a container has of the one before. */
+export function keptFrom(
+  world: World,
+  from: Deployment | undefined,
+): Omit<ProposalRequest, "set" | "enable" | "stack"> {
+  const uuid = String(from?.values.UUID ?? world.uuid());
+  return { uuid, runtime: from?.runtime, rootfs: from?.rootfs, keepExisting: false };
+}
+
+/** Whether a deployment was made with these values and with the overrides there are now. */
+export function sameInput(
+  world: World,
+  from: Deployment,
+  set: ReadonlyMap<string, string>,
+  stack: DeployedStack | undefined,
+): boolean {
+  const overrides = overridesOf(world, from.name, stack).map(({ line }) => line);
+  return (
+    JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort()) &&
+    JSON.stringify(overrides) === JSON.stringify(from.overrides?.lines ?? [])
+  );
+}
+
 /** What is to be changed in config.json of a container: by its stack, then by the administrator. */
-export function overridesOf(world: World, name: string, stack: DeployedStack | undefined): readonly Override[] {
+function overridesOf(world: World, name: string, stack: DeployedStack | undefined): readonly Override[] {
   return parseOverrides([...stackOverrides(name, stack), ...readOverrides(world.root, name)]);
 }
 

@@ -14,7 +14,7 @@ import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameNext } from "./name.ts";
-import { announce, overridesOf, propose, readContent } from "./propose.ts";
+import { announce, keptFrom, propose, readContent, sameInput } from "./propose.ts";
 import { type ImageAtHand, planNames } from "./pull.ts";
 import { imageFor } from "./renew.ts";
 
@@ -154,10 +154,7 @@ interface Wanted {
 function wantedOf(world: World, request: Settled, name: string): Wanted {
   const from = readCurrent(world.paths.deployments, name);
   const set = changeSet(from.set, request.set, request.unset);
-  const overrides = overridesOf(world, from.name, from.stack).map(({ line }) => line);
-  const same =
-    JSON.stringify([...set].sort()) === JSON.stringify(Object.entries(from.set).sort()) &&
-    JSON.stringify(overrides) === JSON.stringify(from.overrides?.lines ?? []);
+  const same = sameInput(world, from, set, from.stack);
   return { from, image: request.rebase ?? from.image.reference, set, same };
 }
 
@@ -179,14 +176,9 @@ async function planUpdate(
   image: ImageAtHand,
 ): Promise<Update> {
   const from = await asItStands(installed, world.systemd);
-  const { rootfs, runtime, service, stack } = from;
-  const uuid = String(from.values.UUID ?? world.uuid());
-  const to = await propose(
-    world,
-    { set, uuid, runtime, rootfs, enable: service?.enabled ?? true, keepExisting: false, stack },
-    from.name,
-    image,
-  );
+  const { service, stack, name } = from;
+  const enable = service?.enabled ?? true;
+  const to = await propose(world, { ...keptFrom(world, from), set, enable, stack }, name, image);
   announce(world, to);
   const running = request.restart && (await readRunning(from, world.systemd));
   const dependents = await readDependents(from, world.systemd);

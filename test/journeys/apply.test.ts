@@ -6,6 +6,7 @@ import { type Applied, actions, place, switched, writeStack } from "../bed/appli
 import { openShelf } from "../bed/image-shelf.ts";
 import type { TestImage } from "../bed/images.ts";
 import { makeHost } from "../bed/journey.ts";
+import { run } from "../bed/run.ts";
 import { serviceLayer } from "../bed/services.ts";
 
 const shelf = openShelf();
@@ -115,6 +116,16 @@ describe("a stack", () => {
     await host.answer("apply");
     expect(host.has(addition)).toBe(false);
     await host.answer("uninstall", "b");
+  });
+
+  it("may come out of a pipe", async () => {
+    const host = await makeHost();
+    await run("mkfifo", host.path("etc/pipe"));
+    const [done] = await Promise.all([
+      host.answer<Applied>("apply", host.path("etc/pipe")),
+      writeStack(host, chain(), "/etc/pipe"),
+    ]);
+    expect(actions(done)).toHaveLength(3);
   });
 
   it("takes over what was installed by hand, as it is", async () => {

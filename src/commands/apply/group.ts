@@ -12,7 +12,7 @@ import { refuseWidening } from "../../plan/privileges.ts";
 import { refuseDisorder } from "../../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan, type SwitchRequest } from "../../plan/switch.ts";
 import { hostFacts, type World } from "../../world.ts";
-import { propose } from "../propose.ts";
+import { keptFrom, propose } from "../propose.ts";
 import type { ImageAtHand } from "../pull.ts";
 import type { Found } from "./members.ts";
 
@@ -122,16 +122,8 @@ function proposeMember(
   const { set, stack, name } = member;
   // Whether it is enabled is the administrator's to change, until the stack says something else than before.
   const kept = from?.service !== undefined && (from.stack ?? stack).enable === stack.enable;
-  const request = {
-    set,
-    uuid: String(from?.values.UUID ?? world.uuid()),
-    runtime: from?.runtime,
-    rootfs: from?.rootfs,
-    enable: kept ? from.service.enabled : stack.enable,
-    keepExisting: false,
-    stack,
-  };
-  return propose(world, request, name, image, facts);
+  const enable = kept ? from.service.enabled : stack.enable;
+  return propose(world, { ...keptFrom(world, from), set, enable, stack }, name, image, facts);
 }
 
 /** How it goes over. Services of containers that go are not stopped and started with what they lean on, and not watched. */

@@ -1,13 +1,12 @@
 import { KeelsonError, printable } from "../../errors.ts";
 import { readContainer, readCurrent } from "../../host/deployments.ts";
 import type { StackFiles } from "../../host/stack-files.ts";
-import { containerNameOf, formatReference, parseName } from "../../image/reference.ts";
 import type { Deployment } from "../../plan/deployment.ts";
 import { lockedDigest } from "../../plan/lock-file.ts";
 import type { StackMember } from "../../plan/stack.ts";
 import type { World } from "../../world.ts";
-import { type NamedImage, nameImage, nameInBundle } from "../name.ts";
-import { checkUnitFree, overridesOf, runsOnce } from "../propose.ts";
+import { type NamedImage, nameAsBundled, nameImage } from "../name.ts";
+import { checkUnitFree, runsOnce, sameInput } from "../propose.ts";
 import type { ImageAtHand } from "../pull.ts";
 import { imageFor } from "../renew.ts";
 
@@ -61,14 +60,16 @@ async function findMember(
   { files }: StackFiles,
   scratch: string | undefined,
 ): Promise<Found> {
-  const { offline, tlsVerify } = request;
+  const { bundle, offline, tlsVerify } = request;
   const { name } = member;
   const installed = readContainer(world.paths.deployments, name) !== undefined;
   if (!installed) checkUnitFree(world, name);
   const from = installed ? readCurrent(world.paths.deployments, name) : undefined;
   const file = files.find(({ path }) => path === member.stack.path);
   const digest = file && lockedDigest(name, member.image, file.lock, file.lockPath);
-  const named = await nameMember(world, request, member);
+  const named = await (bundle === undefined
+    ? nameImage(world, { image: member.image, tlsVerify })
+    : nameAsBundled(world, bundle, member.image));
   const alike = from !== undefined && isAlike(world, member, from);
   const same = alike && from.stack?.path === member.stack.path;
   const platform = from?.image.platform;
@@ -94,26 +95,11 @@ function publish(image: ImageAtHand): void {
   }
 }
 
-function nameMember(world: World, { bundle, tlsVerify }: ImagesRequest, { image }: StackMember): Promise<NamedImage> {
-  if (bundle === undefined) return nameImage(world, { image, tlsVerify });
-  const reference = parseName(image);
-  if (reference.kind === "short") return nameInBundle(world, bundle, image);
-  const tag = "path" in reference ? reference.tag : undefined;
-  const name = reference.kind === "registry" ? formatReference(reference) : (tag ?? containerNameOf(reference));
-  return nameInBundle(world, bundle, name);
-}
-
 /** Whether values, overrides, dependencies and enabling are what they were. */
-function isAlike(world: World, { name, set, stack }: StackMember, from: Deployment): boolean {
-  const overrides = overridesOf(world, name, stack).map(({ line }) => line);
-  const before = from.stack ?? { enable: from.service?.enabled ?? stack.enable };
-  const pairs = [
-    [[...set].sort(), Object.entries(from.set).sort()],
-    [overrides, from.overrides?.lines ?? []],
-    [stack.relations ?? null, from.stack?.relations ?? null],
-    [stack.enable, before.enable],
-  ];
-  return pairs.every(([one, other]) => JSON.stringify(one) === JSON.stringify(other));
+function isAlike(world: World, { set, stack }: StackMember, from: Deployment): boolean {
+  const enabled = from.stack?.enable ?? from.service?.enabled ?? stack.enable;
+  const relations = [stack.relations, from.stack?.relations].map((each) => JSON.stringify(each ?? null));
+  return sameInput(world, from, set, stack) && stack.enable === enabled && relations[0] === relations[1];
 }
 
 function runs({ name, stack, image }: StackMember): KeelsonError {
