@@ -2,7 +2,7 @@ import { KeelsonError } from "../errors.ts";
 import { enabledLinks, installedTogether, syncLinks } from "./enabled-links.ts";
 import { lastLines } from "./journal-lines.ts";
 import { type Bus, connectBus, errorName, managerPath } from "./systemd-bus.ts";
-import { absentUnit, type Dependents, type UnitState } from "./unit-state.ts";
+import { absentUnit, type Dependents, type Meanwhile, type UnitState } from "./unit-state.ts";
 
 const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit";
 
@@ -34,7 +34,7 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
       syncLinks("/", before);
       return before;
     },
-    start: async (unit: string, since?: number) => start(await connect(), unit, since),
+    start: async (unit: string, meanwhile?: Meanwhile) => start(await connect(), unit, meanwhile),
     stop: async (unit: string) => stop(await connect(), unit),
     resetFailed: (unit: string) => call("ResetFailedUnit", "s", unit).catch(ignoreUnknown),
     states: async (units: readonly string[]) => readStates(await connect(), units),
@@ -53,9 +53,9 @@ async function namesTogether(unit: string): Promise<readonly string[]> {
   return [...new Set([unit, ...files.map((file) => file.unit)])];
 }
 
-async function start(bus: Bus, unit: string, since: number | undefined): Promise<void> {
+async function start(bus: Bus, unit: string, meanwhile: Meanwhile | undefined): Promise<void> {
   const begun = Date.now();
-  const method = since !== undefined && (await isOlder(bus, unit, since)) ? "RestartUnit" : "StartUnit";
+  const method = meanwhile !== undefined && (await cameUp(bus, unit, meanwhile)) ? "RestartUnit" : "StartUnit";
   const result = await bus.runJob(method, unit).catch((error: unknown) => {
     if (!(error instanceof KeelsonError)) throw error;
     throw new KeelsonError("E_START", `${unit} did not start: ${error.message}`, {
@@ -71,8 +71,8 @@ async function start(bus: Bus, unit: string, since: number | undefined): Promise
   });
 }
 
-/** Whether the unit is up, or on its way, since before that moment. */
-async function isOlder(bus: Bus, unit: string, since: number): Promise<boolean> {
+/** Whether the unit is up, or on its way, and was begun in that time. */
+async function cameUp(bus: Bus, unit: string, { from, to }: Meanwhile): Promise<boolean> {
   const { activeState, loadState } = await readState(bus, unit);
   if (loadState === "not-found" || ["inactive", "failed"].includes(activeState)) return false;
   const [path] = (await bus.call(managerPath, "LoadUnit", "s", [unit])) as [string];
@@ -80,7 +80,7 @@ async function isOlder(bus: Bus, unit: string, since: number): Promise<boolean> 
   const [left] = (await bus.call(path, "org.freedesktop.DBus.Properties.Get", "ss", body)) as [
     { readonly value: unknown },
   ];
-  return Number(left.value) < since;
+  return from <= Number(left.value) && Number(left.value) < to;
 }
 
 function startHint(unit: string): string {

@@ -6,7 +6,7 @@ import { programPath, runProgram } from "./program.ts";
 import { openEarlySystemd } from "./systemd-early.ts";
 import { openOfflineSystemd } from "./systemd-offline.ts";
 import { openRunningSystemd } from "./systemd-running.ts";
-import type { Dependents, UnitState } from "./unit-state.ts";
+import type { Dependents, Meanwhile, UnitState } from "./unit-state.ts";
 
 /** The service manager of a root. Units are named in full: `etcd.service`. */
 export interface Systemd {
@@ -20,10 +20,10 @@ export interface Systemd {
   disable(unit: string): Promise<readonly DeployedLink[]>;
   /**
    * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of
-   * this start, or systemd's words when it does not take the job. One that has been up since before `since`, in microseconds of the
-   * monotonic clock, is started anew: where another unit keeps it up, systemd may have started it again the moment it stopped.
+   * this start, or systemd's words when it does not take the job. One that came up `meanwhile` is started anew: where another unit
+   * keeps it up, systemd starts it again the moment it stops.
    */
-  start(unit: string, since?: number): Promise<void>;
+  start(unit: string, meanwhile?: Meanwhile): Promise<void>;
   /** Stops and waits for the job, E_STOP likewise; a unit that is not there or inactive is left alone. */
   stop(unit: string): Promise<void>;
   /** Forgets a failure; of a unit that systemd does not know there is nothing to forget. */

@@ -6,6 +6,7 @@ import { besidePath, syncDirectory, writeDurably } from "../store/durable.ts";
 import { removeFile } from "../store/remove.ts";
 import { changeFile, type FilePlaces } from "./files.ts";
 import type { Systemd } from "./systemd.ts";
+import type { Meanwhile } from "./unit-state.ts";
 import type { WatchRequest } from "./watch.ts";
 
 /** What stands in the journal while a change of the host is under way. */
@@ -17,6 +18,8 @@ export interface JournalRecord {
   readonly direction: "back" | "forward";
   /** The kernel's id of the boot it was written in. */
   readonly boot?: string;
+  /** When it was written, in microseconds of the monotonic clock of that boot. */
+  readonly begun?: number;
   readonly changes: readonly HostChange[];
 }
 
@@ -32,7 +35,8 @@ export interface TransactionHost extends FilePlaces {
  * Makes the changes in order, journalled before the first. When one fails, those made are taken back in reverse and its
  * error is thrown; when taking back fails too, the journal stays for recover() and E_RECOVER is thrown.
  */
-export async function transact(record: JournalRecord, host: TransactionHost): Promise<void> {
+export async function transact(given: JournalRecord, host: TransactionHost): Promise<void> {
+  const record = { ...given, begun: moment() };
   begin(record, host);
   const attempted: HostChange[] = [];
   let switched: number | undefined;
@@ -40,7 +44,7 @@ export async function transact(record: JournalRecord, host: TransactionHost): Pr
     for (const [index, change] of record.changes.entries()) {
       attempted.push(change);
       if (change.kind === "start") switched ??= moment();
-      if (change.kind !== "watch") await applyChange(change, host, switched);
+      if (change.kind !== "watch") await applyChange(change, host, sinceBegun(record, switched));
       else if (record.changes[index + 1]?.kind !== "watch") await host.watch(watchesUpTo(record.changes, index));
     }
     removeJournal(host);
@@ -74,7 +78,7 @@ export async function recover(host: TransactionHost): Promise<JournalRecord | un
   if (record === undefined) return undefined;
   try {
     if (record.direction === "forward") for (const change of record.changes) await applyChange(change, host);
-    else await undo(await thatStillMatters(record, host.systemd), host);
+    else await undo(await thatStillMatters(record, host.systemd), record, host);
   } catch (error) {
     throw unrecovered(record, host, error);
   }
@@ -120,7 +124,7 @@ async function takeBack(
   try {
     // Its removal may be what failed, and then it is not known whether it lasts.
     if (readJournal(host) === undefined) writeJournal(record, host);
-    await undo(attempted, host);
+    await undo(attempted, record, host);
     removeJournal(host);
   } catch (error) {
     throw unrecovered(record, host, new AggregateError([first, error], "a change failed and could not be taken back"));
@@ -128,7 +132,7 @@ async function takeBack(
 }
 
 /** systemd reads its units again when all of them are back, and before one of them is started. */
-async function undo(changes: readonly HostChange[], host: TransactionHost): Promise<void> {
+async function undo(changes: readonly HostChange[], record: JournalRecord, host: TransactionHost): Promise<void> {
   // There is nothing to take back of having watched, or forgotten.
   const inverse = changes
     .toReversed()
@@ -143,7 +147,7 @@ async function undo(changes: readonly HostChange[], host: TransactionHost): Prom
       unread = false;
     }
     if (change.kind === "start") switched ??= moment();
-    await applyChange(change, host, switched);
+    await applyChange(change, host, sinceBegun(record, switched));
   }
   if (unread) await host.systemd.reload();
 }
@@ -153,8 +157,14 @@ function moment(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }
 
-/** What is started has to be what the host was `switched` to by then. */
-async function applyChange(change: HostChange, host: TransactionHost, switched?: number): Promise<void> {
+/** The clock begins anew with each boot. */
+function sinceBegun({ begun, boot }: JournalRecord, to: number | undefined): Meanwhile | undefined {
+  if (begun === undefined || to === undefined || (boot !== undefined && boot !== bootId())) return undefined;
+  return { from: begun, to };
+}
+
+/** What is started has to be what is there by then, and not what was `meanwhile`. */
+async function applyChange(change: HostChange, host: TransactionHost, meanwhile?: Meanwhile): Promise<void> {
   const { systemd } = host;
   switch (change.kind) {
     case "file":
@@ -174,7 +184,7 @@ async function applyChange(change: HostChange, host: TransactionHost, switched?:
     case "watch":
       return host.watch([change]);
     case "start":
-      return systemd.start(change.unit, switched);
+      return systemd.start(change.unit, meanwhile);
     case "stop":
       return systemd.stop(change.unit);
     case "reset-failed":

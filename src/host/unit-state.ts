@@ -28,6 +28,12 @@ export interface Dependents {
   readonly wanting: readonly string[];
 }
 
+/** From when to when something was changed, in microseconds of the monotonic clock. */
+export interface Meanwhile {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A unit that systemd does not know. */
 export const absentUnit: UnitState = {
   loadState: "not-found",
