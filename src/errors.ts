@@ -50,6 +50,10 @@ export const errorCodes = {
   E_REQUIRES: { status: 13, meaning: "nothing on this host provides what the image requires; nothing was changed" },
   E_NEEDED: { status: 13, meaning: "other containers require what would go; nothing was changed" },
   E_CYCLE: { status: 13, meaning: "services would each have to start after the other; nothing was changed" },
+  E_PHASE: {
+    status: 13,
+    meaning: "a container would have to wait for a network that comes later; nothing was changed",
+  },
   E_STOP: { status: 1, meaning: "the service did not stop; nothing was removed" },
   E_RECOVER: { status: 7, meaning: "an interrupted change could be neither finished nor undone" },
   E_INTERRUPTED: { status: 130, meaning: "stopped by a signal; what was begun has been undone" },

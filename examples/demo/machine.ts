@@ -49,6 +49,8 @@ export interface Machine {
   console(): string;
   /** A clean shutdown, then a boot of the same disk. */
   reboot(): Promise<void>;
+  /** A clean shutdown; the disk stays for start. */
+  shutdown(): Promise<void>;
   /** As pulling the plug; the disk stays for start. */
   kill(): Promise<void>;
   /** Boots, first or again after kill, and waits until systemd reports that start-up has ended. */
@@ -109,10 +111,8 @@ export function openMachine(options: MachineOptions = {}): Machine {
     root: join(home, "root"),
     pristine: join(home, "pristine"),
     console: power.console,
-    reboot: async () => {
-      await power.off(powerOff);
-      await start();
-    },
+    reboot: () => power.off(powerOff).then(start),
+    shutdown: () => power.off(powerOff),
     kill: () => power.off("SIGKILL"),
     start,
     stop,

@@ -1,10 +1,12 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
 import { type Act, bundled, collect, dryRun, force, offline, platform, soak, tlsVerify, widening } from "./command.ts";
 import { addApply, addLock, planStack } from "./stacks.ts";
+
+const phases = ["early", "basic", "pre-network", "pre-runtime", "normal"];
 
 /** The commands that change what is installed; as parts of `plan` they only say what they would do. */
 export function addChanges(parent: Command, act: Act, planned = false): void {
@@ -32,6 +34,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .option("-n, --name <name>", "the container's name, also of its unit; default: from the image's name")
     .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
     .option("--runtime <path>", "the OCI runtime the unit calls")
+    .addOption(new Option("--phase <phase>", "when at boot it starts, in place of what the image says").choices(phases))
     .option("--rootfs <dir>", "use a root filesystem that is on the host instead of the image's own")
     .option("--start", "start the service when it is installed", false)
     .option("--no-enable", "do not start the service at boot")

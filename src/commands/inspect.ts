@@ -142,11 +142,12 @@ async function addSmallLayers(
 
 function describeContract(contract: Contract): object {
   const { overridable, required } = variablesOf(contract);
-  const { relations, health } = contract.manifest;
+  const { relations, phase, health } = contract.manifest;
   return {
     variables: { overridable: Object.fromEntries(overridable), required },
     unitRelations: unitRelationsOf(contract),
     relations: relations ?? null,
+    phase: phase ?? "normal",
     hostFiles: contract.hostfs.map(({ path }) => shownPath(path)),
     health: health ?? null,
   };

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type Contract, parseContract } from "../contract/contract.ts";
+import type { Phase } from "../contract/phase.ts";
 import { KeelsonError } from "../errors.ts";
 import { nextGeneration } from "../host/deployments.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
@@ -27,6 +28,8 @@ export interface ProposalRequest {
   /** The container's UUID, kept over its deployments. */
   readonly uuid: string;
   readonly runtime?: string | undefined;
+  /** In place of the image's own. */
+  readonly phase?: Phase | undefined;
   readonly rootfs?: string | undefined;
   readonly enable: boolean;
   readonly keepExisting: boolean;
@@ -69,6 +72,7 @@ export async function propose(
       writable: runsOnce(image),
       set: request.set,
       uuid: request.uuid,
+      phase: request.phase,
       runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
       enabled: request.enable,
       keepExisting: request.keepExisting,
@@ -91,7 +95,7 @@ export function keptFrom(
   from: Deployment | undefined,
 ): Omit<ProposalRequest, "set" | "enable" | "stack"> {
   const uuid = String(from?.values.UUID ?? world.uuid());
-  return { uuid, runtime: from?.runtime, rootfs: from?.rootfs, keepExisting: false };
+  return { uuid, runtime: from?.runtime, phase: from?.phase, rootfs: from?.rootfs, keepExisting: false };
 }
 
 /** Whether a deployment was made with these values and with the overrides there are now. */

@@ -2,6 +2,7 @@ import { printable } from "../errors.ts";
 import type { HealthCheck } from "../image/health.ts";
 import { isObject, type Json, type JsonObject } from "../image/json.ts";
 import { parseHealth } from "./health.ts";
+import { type Phase, parsePhase } from "./phase.ts";
 import { parseRelations, type Relations } from "./relations.ts";
 
 /** The keys of /exports/manifest.json; those the image leaves out have their defaults. */
@@ -19,6 +20,8 @@ export interface ContractManifest {
   readonly health?: HealthCheck;
   /** Its place among the services of a host. */
   readonly relations?: Relations;
+  /** When at boot it starts. */
+  readonly phase?: Phase;
 }
 
 /** Nesting that a default value may have. */
@@ -45,6 +48,7 @@ export function parseContractManifest(text: string | undefined, problems: string
   }
   const health = parseHealth(document.health, problem);
   const relations = parseRelations(document, problem);
+  const phase = parsePhase(document.phase, problem);
   return {
     ...(typeof version === "string" || typeof version === "number" ? { version: String(version) } : {}),
     defaultValues: defaultValues(document.defaultValues, problem),
@@ -54,6 +58,7 @@ export function parseContractManifest(text: string | undefined, problems: string
     useLinks: boolean("useLinks", true),
     ...(health === undefined ? {} : { health }),
     ...(relations === undefined ? {} : { relations }),
+    ...(phase === undefined ? {} : { phase }),
   };
 }
 

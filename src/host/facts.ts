@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { HostFacts } from "../plan/facts.ts";
+import { fstabUnit } from "../plan/mounts.ts";
 import type { InstalledContainer } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
 import type { HostRoot } from "./root.ts";
@@ -24,15 +25,19 @@ export function openFacts(
     for (const path of tmpfiles?.declared ?? []) declared.push({ path, name });
     for (const path of [service?.path, tmpfiles?.path]) if (path !== undefined) owners.set(path, name);
   }
+  const textAt = (path: string): string | undefined =>
+    root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined;
   return {
     state,
     deployments: `${state}/deployments`,
     keelson,
     ...readKernel(root),
     at: root.at,
-    textAt: (path) => (root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined),
+    textAt,
     installed: containers.flatMap((container) => (container.kind === "installed" ? [container.deployment] : [])),
-    unitText: (unit) => readUnit(root.path("/"), unit),
+    unitText: (unit) =>
+      readUnit(root.path("/"), unit) ??
+      (unit.endsWith(".mount") ? fstabUnit(textAt("/etc/fstab") ?? "", unit) : undefined),
     additionsTo: (unit) =>
       dropIns(root.path("/"), unit)
         .toReversed()

@@ -1,6 +1,8 @@
+import { comesBeforeNetwork } from "../contract/phase.ts";
 import type { Value } from "../contract/values.ts";
 import { KeelsonError, printable } from "../errors.ts";
 import type { Json } from "../image/json.ts";
+import { phaseOf } from "./phase.ts";
 import type { DeploymentRequest } from "./request.ts";
 
 /** Docker's default capabilities. https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities */
@@ -36,6 +38,7 @@ export function defaultValues(
   const values: Readonly<Record<string, Json>> = {
     DESCRIPTION: `${imageConfig.labels["org.opencontainers.image.title"]?.replace(/[\r\n%\\]/g, " ") ?? request.name} (container)`,
     STOP_SIGNAL: stopSignal,
+    BEFORE_NETWORK: comesBeforeNetwork(phaseOf(request)),
     ...(contract.config === undefined ? processValues(request) : {}),
     UID: user.uid,
     GID: user.gid,

@@ -1,3 +1,4 @@
+import type { Phase } from "../contract/phase.ts";
 import type { Relations } from "../contract/relations.ts";
 import type { Digest } from "../image/digest.ts";
 import type { HealthCheck } from "../image/health.ts";
@@ -20,6 +21,8 @@ export interface Deployment {
   readonly runtime: string;
   /** What the person gave with --set. */
   readonly set: Readonly<Record<string, string>>;
+  /** What the person gave with --phase. */
+  readonly phase?: Phase;
   /** Every variable the templates were rendered with. */
   readonly values: Readonly<Record<string, Json>>;
   /** Absent for an image that only brings host files (noContainerService). */
@@ -73,6 +76,8 @@ export interface DeployedService {
   readonly health?: HealthCheck;
   /** What the image says of its place among the services of the host. */
   readonly relations?: Relations;
+  /** When at boot it starts; absent: with all other services. */
+  readonly phase?: Phase;
   /** What `systemctl enable` makes. */
   readonly links: readonly DeployedLink[];
 }

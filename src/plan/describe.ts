@@ -36,6 +36,7 @@ export function describeDeployment(deployment: Deployment): Readonly<Record<stri
     stack: stack?.path ?? null,
     unit: service?.unit ?? null,
     enabled: service?.enabled ?? false,
+    phase: service === undefined ? null : (service.phase ?? "normal"),
     tmpfiles: tmpfiles?.path ?? null,
     set,
     values: deployment.values,

@@ -1,3 +1,4 @@
+import type { Phase } from "../contract/phase.ts";
 import type { Relations } from "../contract/relations.ts";
 import type { Deployment } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
@@ -9,6 +10,8 @@ export interface Member {
   /** Of its unit file. */
   readonly text: string;
   readonly relations: Relations;
+  /** Absent: normal. */
+  readonly phase?: Phase;
 }
 
 /** What members may find on a host beside each other. */
@@ -16,16 +19,23 @@ export type HostUnits = Pick<HostFacts, "unitText" | "additionsTo">;
 
 const noRelations: Relations = { provides: [], requires: [], before: [] };
 
+/** The services of container runtimes that a host may have. */
+export const runtimeUnits: readonly string[] = [
+  "docker.service",
+  "containerd.service",
+  "crio.service",
+  "cri-docker.service",
+  "podman.service",
+];
+
 /** Host units that are what a name stands for, whatever they are called. */
-const wellKnown: ReadonlyMap<string, readonly string[]> = new Map([
-  ["runtime", ["docker.service", "containerd.service", "crio.service", "cri-docker.service", "podman.service"]],
-]);
+const wellKnown: ReadonlyMap<string, readonly string[]> = new Map([["runtime", runtimeUnits]]);
 
 export function membersOf(deployments: readonly Deployment[]): readonly Member[] {
   return deployments.flatMap(({ name, service }) => {
     if (service === undefined) return [];
-    const { unit, text, relations = noRelations } = service;
-    return [{ name, unit, text, relations }];
+    const { unit, text, relations = noRelations, phase } = service;
+    return [{ name, unit, text, relations, ...(phase === undefined ? {} : { phase }) }];
   });
 }
 

@@ -1,6 +1,8 @@
 import type { Contract } from "../contract/contract.ts";
 import { planHostFiles } from "../contract/host-files.ts";
-import { renderConfig, type Template } from "../contract/template.ts";
+import type { Phase } from "../contract/phase.ts";
+import type { Relations } from "../contract/relations.ts";
+import { renderConfig } from "../contract/template.ts";
 import { planValues, type Values } from "../contract/values.ts";
 import { type PlannedConfig, planConfig } from "./config.ts";
 import { defaultValues } from "./defaults.ts";
@@ -8,10 +10,11 @@ import type { DeployedOverrides, DeployedService, DeployedTmpfiles, Deployment, 
 import type { HostFacts } from "./facts.ts";
 import { hostActionsOf } from "./host-actions.ts";
 import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-files.ts";
+import { phaseOf, withPhase } from "./phase.ts";
 import type { DeploymentRequest } from "./request.ts";
 import { withStack } from "./stack.ts";
 import { planState } from "./state.ts";
-import { cgroupsPathOf, type ExecPlaces, type Launch, launchOf, planExecLines, planUnit } from "./unit.ts";
+import { cgroupsPathOf, type ExecPlaces, launchOf, type PlannedUnit, planExecLines, planUnit } from "./unit.ts";
 import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
 
 /**
@@ -26,14 +29,15 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
   const exec = planExecLines(launch, places);
   const values = valuesOf(request, facts, places, exec);
   const hostFiles = placeHostFiles(planHostFiles(contract, values), request, facts);
-  const service = contract.manifest.noContainerService
+  const unit = contract.manifest.noContainerService
     ? undefined
-    : planService(request, unitTemplate, values, launch, places, facts);
-  const cgroupsPath = launch === "none" ? undefined : cgroupsPathOf(launch, places, service?.directives ?? []);
+    : planUnit(unitTemplate, values, launch, exec, places, facts.state);
+  const cgroupsPath = launch === "none" ? undefined : cgroupsPathOf(launch, places, unit?.directives ?? []);
   const config = planBundle(request, values, cgroupsPath, facts);
+  const service = unit && planService(request, unit, config, facts);
   const state = planState(request, values, config, facts);
   const { tmpfiles } = state;
-  const actions = hostActionsOf(service?.directives ?? [], Object.values(exec), state.lines, hostFiles.files);
+  const actions = hostActionsOf(unit?.directives ?? [], Object.values(exec), state.lines, hostFiles.files);
   return {
     schema: 1,
     name,
@@ -42,8 +46,9 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
     image: request.image,
     runtime: request.runtime.path,
     set: Object.fromEntries(request.set),
+    ...(request.phase === undefined ? {} : { phase: request.phase }),
     values: Object.fromEntries([...values].map(([key, { value }]) => [key, value])),
-    ...(service === undefined ? {} : { service: service.deployed }),
+    ...(service === undefined ? {} : { service }),
     config: config.text,
     ...(tmpfiles === undefined ? {} : { tmpfiles }),
     hostFiles: hostFiles.files,
@@ -53,7 +58,7 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
       ...noExportsWarnings(contract),
       ...config.warnings,
       ...state.warnings,
-      ...secretWarnings(request, service?.deployed),
+      ...secretWarnings(request, service),
     ],
     ...(request.overrides.length === 0 ? {} : { overrides: overridesOf(request, config) }),
     ...(request.rootfs === undefined ? {} : { rootfs: request.rootfs }),
@@ -127,31 +132,37 @@ function planBundle(
 
 function planService(
   request: DeploymentRequest,
-  template: Template,
-  values: Values,
-  launch: Launch,
-  places: ExecPlaces,
+  planned: PlannedUnit,
+  config: PlannedConfig,
   facts: HostFacts,
-): { readonly deployed: DeployedService; readonly directives: ReturnType<typeof planUnit>["directives"] } {
+): DeployedService {
   const unit = `${request.name}.service`;
-  const planned = planUnit(template, values, launch, planExecLines(launch, places), places, facts.state);
+  const phase = phaseOf(request);
+  const sources = config.binds.map(({ source }) => source);
+  const text = withPhase(unit, planned.text, phase, sources);
   const path = `${unitDirectory}/${unit}`;
-  const links = installLinks(unit, planned.text);
+  const links = installLinks(unit, text);
   if (request.enabled) refuseTakenLinks(links, facts);
   const health = request.contract.manifest.health ?? request.imageConfig.healthcheck;
-  const relations = withStack(request.contract.manifest.relations, request.stack);
+  const relations = withStack(relationsOf(request, phase), request.stack);
   return {
-    deployed: {
-      unit,
-      path,
-      text: planned.text,
-      enabled: request.enabled,
-      ...(health === undefined ? {} : { health }),
-      ...(relations === undefined ? {} : { relations }),
-      links,
-    },
-    directives: planned.directives,
+    unit,
+    path,
+    text,
+    enabled: request.enabled,
+    ...(health === undefined ? {} : { health }),
+    ...(relations === undefined ? {} : { relations }),
+    ...(phase === "normal" ? {} : { phase }),
+    links,
   };
+}
+
+/** What comes before the runtimes of a host comes before those of its containers, too. */
+function relationsOf({ contract }: DeploymentRequest, phase: Phase): Relations | undefined {
+  const { relations } = contract.manifest;
+  if (phase !== "pre-runtime") return relations;
+  const { provides = [], requires = [], before = [] } = relations ?? {};
+  return { provides, requires, before: [...new Set([...before, "runtime"])] };
 }
 
 /** The directories of host files, and those above keelson's own files. */

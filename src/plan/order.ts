@@ -1,4 +1,6 @@
 import { type HostUnits, type Member, providersOf } from "./members.ts";
+import { isRemoteMount, mountUnitsOf } from "./mounts.ts";
+import { waitsForNetwork } from "./phase.ts";
 import { recoveryUnit } from "./recovery.ts";
 import { relationText } from "./relation-files.ts";
 import { readUnitRelations, type UnitRelations } from "./unit-relations.ts";
@@ -23,6 +25,8 @@ export interface UnitGraph {
 /** Something about the order of services that is not as their images want it. */
 export type OrderProblem =
   | { readonly kind: "missing"; readonly member: Member; readonly wanted: string }
+  /** A service of a phase without a network would wait for it, each of the units for the next. */
+  | { readonly kind: "phase"; readonly member: Member; readonly units: readonly string[] }
   /** Each unit starts after the next; the last is the first. */
   | { readonly kind: "cycle"; readonly units: readonly string[] };
 
@@ -43,7 +47,7 @@ export function readGraph(members: readonly Member[], host: HostUnits, follow = 
     if (member === undefined && !follow) continue;
     const relations = relationsOf(unit, member, members, host);
     if (relations === undefined) continue;
-    const found = edgesOf(unit, relations);
+    const found = [...edgesOf(unit, relations), ...mountEdges(unit, relations, host)];
     edges.push(...found);
     for (const other of found.flatMap(({ from, to }) => [from, to])) {
       if (seen.has(other)) continue;
@@ -75,6 +79,19 @@ function edgesOf(unit: string, relations: UnitRelations): readonly Edge[] {
     ...wants.map((to): Edge => ({ from: unit, to, kind: "wants" })),
     ...upholds.map((to): Edge => ({ from: unit, to, kind: "upholds" })),
     ...requires.map((to): Edge => ({ from: unit, to, kind: "requires" })),
+  ];
+}
+
+/** To the mounts below which a unit has something; those of file systems over the network come after it. */
+function mountEdges(unit: string, { mountsFor, defaultDependencies }: UnitRelations, host: HostUnits): readonly Edge[] {
+  const text = unit.endsWith(".mount") && defaultDependencies ? (host.unitText(unit) ?? "") : "";
+  const mounts = [...new Set(mountsFor.flatMap(mountUnitsOf))].filter((other) => host.unitText(other) !== undefined);
+  return [
+    ...mounts.map((to): Edge => ({ from: unit, to, kind: "after" })),
+    ...mounts.map((to): Edge => ({ from: unit, to, kind: "requires" })),
+    ...(isRemoteMount(text)
+      ? [{ from: unit, to: "network-online.target", kind: "after", implied: true } as const]
+      : []),
   ];
 }
 
@@ -140,11 +157,15 @@ export function orderProblems(members: readonly Member[], host: HostUnits): read
   const missing = members.flatMap((member) =>
     missingOf(member, members, host).map((wanted): OrderProblem => ({ kind: "missing", member, wanted })),
   );
+  const tooEarly = members.flatMap((member): readonly OrderProblem[] => {
+    const units = waitsForNetwork(member.unit, member.phase ?? "normal", edges);
+    return units === undefined ? [] : [{ kind: "phase", member, units }];
+  });
   const cycle = findCycle(
     edges,
     members.map(({ unit }) => unit),
   );
-  return cycle === undefined ? missing : [...missing, { kind: "cycle", units: cycle }];
+  return [...missing, ...tooEarly, ...(cycle === undefined ? [] : [{ kind: "cycle", units: cycle } as const])];
 }
 
 /** Names that nothing provides, and services without which systemd would not start the member's. */

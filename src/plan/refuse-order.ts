@@ -4,8 +4,8 @@ import { type Changed, hostAfter, membersAfter, membersOf, providersOf } from ".
 import { type OrderProblem, orderProblems } from "./order.ts";
 
 /**
- * Throws E_REQUIRES, E_NEEDED or E_CYCLE when services of this host would not find what they require, or could not be brought
- * into an order, once containers are what `changed` says. What was so before is no reason.
+ * Throws E_REQUIRES, E_NEEDED, E_PHASE or E_CYCLE when services of this host would not find what they require, or could not be
+ * brought into an order, once containers are what `changed` says. What was so before is no reason.
  */
 export function refuseDisorder(changed: Changed, facts: HostFacts): void {
   const problems = orderProblems(membersAfter(facts.installed, changed), hostAfter(changed, facts));
@@ -17,6 +17,16 @@ export function refuseDisorder(changed: Changed, facts: HostFacts): void {
     throw new KeelsonError("E_CYCLE", `no order of start is possible: ${problem.units.join(" -> ")}`, {
       hint: "Each of these has to start after the next; --force goes past this, and systemd then leaves one of them out.",
     });
+  }
+  if (problem.kind === "phase") {
+    const { name: early, phase } = problem.member;
+    throw new KeelsonError(
+      "E_PHASE",
+      `${early} is of the phase ${phase}, but waits for the network: ${problem.units.join(" -> ")}`,
+      {
+        hint: "Each of these leads to the next; take a later --phase. --force goes past this.",
+      },
+    );
   }
   const { member, wanted } = problem;
   if (changed.has(member.name)) {
@@ -45,5 +55,6 @@ function formerProviders(wanted: string, changed: Changed, facts: HostFacts): re
 
 function keyOf(problem: OrderProblem): string {
   if (problem.kind === "missing") return JSON.stringify([problem.member.name, problem.wanted]);
+  if (problem.kind === "phase") return JSON.stringify([problem.member.name, ...problem.units]);
   return JSON.stringify([...new Set(problem.units)].sort());
 }

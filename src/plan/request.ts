@@ -1,4 +1,5 @@
 import type { Contract } from "../contract/contract.ts";
+import type { Phase } from "../contract/phase.ts";
 import type { Template } from "../contract/template.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { DeployedImage, DeployedStack, FileContent } from "./deployment.ts";
@@ -15,6 +16,8 @@ export interface DeploymentRequest {
   readonly imageConfig: ImageConfig;
   readonly contract: Contract;
   readonly set: ReadonlyMap<string, string>;
+  /** In place of the image's own. */
+  readonly phase?: Phase | undefined;
   /** A random UUID, for the variable of that name. */
   readonly uuid: string;
   readonly runtime: { readonly path: string; readonly name: string };

@@ -6,6 +6,8 @@ export interface UnitRelations {
   readonly upholds: readonly string[];
   /** Requires=, Requisite= and BindsTo=: the unit cannot be up without them. */
   readonly requires: readonly string[];
+  /** Paths whose mounts it requires and starts after. */
+  readonly mountsFor: readonly string[];
   /** systemd adds its own relations to sysinit.target and others. */
   readonly defaultDependencies: boolean;
 }
@@ -37,6 +39,7 @@ export function readUnitRelations(unit: string, text: string): UnitRelations {
     wants: all("Wants"),
     upholds: all("Upholds"),
     requires: all("Requires", "Requisite", "BindsTo"),
+    mountsFor: all("RequiresMountsFor"),
     defaultDependencies: defaults,
   };
 }

@@ -24,6 +24,8 @@ const given: Readonly<Record<string, Json>> = {
   EXEC_START: "/usr/sbin/runc run -d --pid-file /run/web.pid web",
   EXEC_STOP: "",
   EXEC_STARTPRE: "/usr/sbin/runc delete -f web",
+  BEFORE_NETWORK: false,
+  TRIGGERED: false,
   EXEC_STOPPOST: "/usr/sbin/runc delete -f web",
   PIDFILE: "/run/web.pid",
   STOP_SIGNAL: "SIGQUIT",

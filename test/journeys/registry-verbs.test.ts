@@ -59,6 +59,7 @@ it("inspect says what an image asks of its host, of layers that are small or in 
     variables: { overridable: { PORT: "2379", RECEIVER: "World" }, required: [] },
     unitRelations: ["After=network.target"],
     relations: null,
+    phase: "normal",
     hostFiles: expect.arrayContaining(["/usr/local/bin/etcdctl", "/etc/etcd/etcd.conf"]),
     health: null,
     privileges: expect.arrayContaining([expect.stringMatching(/root/)]),
