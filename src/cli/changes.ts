@@ -34,6 +34,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .option("-n, --name <name>", "the container's name, also of its unit; default: from the image's name")
     .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
     .option("--runtime <path>", "the OCI runtime the unit calls")
+    .option("--listen <address>", "start it when somebody connects to this address; may be repeated", collect, [])
     .addOption(new Option("--phase <phase>", "when at boot it starts, in place of what the image says").choices(phases))
     .option("--rootfs <dir>", "use a root filesystem that is on the host instead of the image's own")
     .option("--start", "start the service when it is installed", false)

@@ -170,7 +170,7 @@ async function privilegesAsked(
 ): Promise<readonly string[] | null> {
   const set = new Map(variablesOf(contract).required.map((variable) => [variable, "x"]));
   try {
-    const request = { set, uuid: world.uuid(), enable: false, keepExisting: true };
+    const request = { set, uuid: world.uuid(), listen: [], enable: false, keepExisting: true };
     return privilegeLines(privilegesOf(await propose(world, request, name, image)));
   } catch (error) {
     if (error instanceof KeelsonError) return null;

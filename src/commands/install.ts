@@ -1,10 +1,11 @@
+import { parseListen } from "../contract/listen.ts";
 import { parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainer, stageDeployment } from "../host/deployments.ts";
 import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
 import { transact } from "../host/transaction.ts";
 import { containerNameOf } from "../image/reference.ts";
-import type { Deployment } from "../plan/deployment.ts";
+import type { DeployedService, Deployment } from "../plan/deployment.ts";
 import { describeDeployment, describePlan } from "../plan/describe.ts";
 import { checkName } from "../plan/name.ts";
 import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts";
@@ -47,6 +48,7 @@ export async function install(world: World, given: InstallRequest): Promise<numb
   const request: WholeRequest = { ...given, image, bundle };
   const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
   parseSet(request.set);
+  parseListen(request.listen);
   if (request.dryRun) return preview(world, request, name);
   const done = await asWriter(world, "install", async () => {
     await checkFree(world, name);
@@ -64,7 +66,7 @@ export async function install(world: World, given: InstallRequest): Promise<numb
   if ("path" in done) return runOnce(done, world.systemd);
   const { deployment, plan } = done;
   const started = starts(world, request) && deployment.service !== undefined;
-  if (started) await world.systemd.start(deployment.service.unit);
+  if (started) for (const unit of startedBy(deployment.service)) await world.systemd.start(unit);
   const document = { ...describeDeployment(deployment), ...describePlan(plan), started };
   world.output.answer(document, answerLines(world, deployment, started));
   return statuses.done;
@@ -166,11 +168,21 @@ function starts(world: World, request: WholeRequest): boolean {
   return request.start && world.systemd.running;
 }
 
+/** What is started for the service to be there: it, or what starts it when it is needed. */
+function startedBy({ unit, triggers = [] }: DeployedService): readonly string[] {
+  return triggers.length === 0 ? [unit] : triggers.map((trigger) => trigger.unit);
+}
+
 function answerLines(world: World, deployment: Deployment, started: boolean): readonly string[] {
   const { name, image, service } = deployment;
   const lines = [`installed ${name} from ${image.reference} (${image.digest})`];
   if (service === undefined) return [...lines, `${name} has no service of its own; its files are in place`];
-  if (started) return [...lines, `started ${service.unit}`];
+  if (started) return [...lines, `started ${startedBy(service).join(", ")}`];
   const where = world.root.prefix === "" ? "" : " on the host this root becomes; enabled, it starts at boot";
-  return [...lines, `start it with: systemctl start ${name}${service.enabled ? where : ""}`];
+  return [
+    ...lines,
+    `start it with: systemctl start ${startedBy(service)
+      .join(" ")
+      .replace(/\.service$/, "")}${service.enabled ? where : ""}`,
+  ];
 }

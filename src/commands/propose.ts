@@ -31,6 +31,8 @@ export interface ProposalRequest {
   /** In place of the image's own. */
   readonly phase?: Phase | undefined;
   readonly rootfs?: string | undefined;
+  /** Addresses that a socket listens on for it. */
+  readonly listen: readonly string[];
   readonly enable: boolean;
   readonly keepExisting: boolean;
   /** What a stack file says of it. */
@@ -73,6 +75,7 @@ export async function propose(
       set: request.set,
       uuid: request.uuid,
       phase: request.phase,
+      listen: request.listen,
       runtime: await findRuntime({ root: world.rootPath, ...(configured === undefined ? {} : { configured }) }),
       enabled: request.enable,
       keepExisting: request.keepExisting,
@@ -95,7 +98,14 @@ export function keptFrom(
   from: Deployment | undefined,
 ): Omit<ProposalRequest, "set" | "enable" | "stack"> {
   const uuid = String(from?.values.UUID ?? world.uuid());
-  return { uuid, runtime: from?.runtime, phase: from?.phase, rootfs: from?.rootfs, keepExisting: false };
+  return {
+    uuid,
+    runtime: from?.runtime,
+    phase: from?.phase,
+    listen: from?.listen ?? [],
+    rootfs: from?.rootfs,
+    keepExisting: false,
+  };
 }
 
 /** Whether a deployment was made with these values and with the overrides there are now. */

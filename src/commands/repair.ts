@@ -7,6 +7,7 @@ import { healFile, placesOf } from "../host/heal.ts";
 import { readRunning } from "../host/service.ts";
 import { dropInsOf } from "../host/unit-origin.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { unitFilesOf } from "../plan/triggers.ts";
 import { syncFileSystem } from "../store/durable.ts";
 import { healEntry, objectsOfEntry } from "../store/heal.ts";
 import { openRepository } from "../store/repository.ts";
@@ -154,7 +155,7 @@ async function healFiles(work: Work, drifts: readonly Drift[]): Promise<void> {
 }
 
 function isOfUnit(path: string, { service }: Deployment): boolean {
-  return service?.path === path || service?.links.some((link) => link.path === path) === true;
+  return unitFilesOf(service).some((unit) => unit.path === path || unit.links.some((link) => link.path === path));
 }
 
 /** Units that run, and that were started with something that has been healed since. */

@@ -2,7 +2,7 @@ import { parseSoak } from "../contract/health.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
 import { type Generation, readGenerations } from "../host/generations.ts";
-import { asItStands, readDependents, readRunning, withEnabled } from "../host/service.ts";
+import { asItStands, readDependents, readInterrupted, withEnabled } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -54,12 +54,12 @@ async function planRollback(
   const from = await asItStands(readCurrent(world.paths.deployments, request.name), world.systemd);
   const recorded = target(readGenerations(world.paths.deployments, request.name), from, request);
   const to = from.service === undefined ? recorded : withEnabled(recorded, from.service.enabled);
-  const running = await readRunning(from, world.systemd);
+  const interrupted = await readInterrupted(from, world.systemd);
   const dependents = await readDependents(from, world.systemd);
   const facts = hostFacts(world);
   if (!request.force) refuseDisorder(new Map([[to.name, to]]), facts);
   const soak = parseSoak(request.soak);
-  const plan = planSwitch(from, to, { running, start: false, dependents, soak, purge: false }, facts);
+  const plan = planSwitch(from, to, { ...interrupted, start: false, dependents, soak, purge: false }, facts);
   return { from, to, plan };
 }
 

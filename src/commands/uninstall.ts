@@ -1,6 +1,6 @@
 import { statuses } from "../errors.ts";
 import { readCurrent } from "../host/deployments.ts";
-import { asItStands, readRunning } from "../host/service.ts";
+import { asItStands, readRunning, readTriggers } from "../host/service.ts";
 import { transact } from "../host/transaction.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -46,7 +46,8 @@ export async function uninstall(world: World, request: UninstallRequest): Promis
 
 async function planRemoval(world: World, request: UninstallRequest, deployment: Deployment): Promise<SwitchPlan> {
   const running = await readRunning(deployment, world.systemd);
+  const triggers = await readTriggers(deployment, world.systemd);
   const facts = hostFacts(world);
   if (!request.force) refuseDisorder(new Map([[deployment.name, undefined]]), facts);
-  return planSwitch(deployment, undefined, { running, start: false, purge: request.purge }, facts);
+  return planSwitch(deployment, undefined, { running, triggers, start: false, purge: request.purge }, facts);
 }

@@ -2,7 +2,7 @@ import { parseSoak } from "../contract/health.ts";
 import { changeSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, readCurrent, stageDeployment } from "../host/deployments.ts";
-import { asItStands, readDependents, readRunning } from "../host/service.ts";
+import { asItStands, readDependents, readInterrupted } from "../host/service.ts";
 import { switchTo } from "../host/switch.ts";
 import { shownPath } from "../layer/path.ts";
 import type { Deployment } from "../plan/deployment.ts";
@@ -180,12 +180,12 @@ async function planUpdate(
   const enable = service?.enabled ?? true;
   const to = await propose(world, { ...keptFrom(world, from), set, enable, stack }, name, image);
   announce(world, to);
-  const running = request.restart && (await readRunning(from, world.systemd));
+  const interrupted = request.restart ? await readInterrupted(from, world.systemd) : { running: false };
   const dependents = await readDependents(from, world.systemd);
   const facts = hostFacts(world);
   if (!request.force) refuseDisorder(new Map([[to.name, to]]), facts);
   const soak = parseSoak(request.soak);
-  const plan = planSwitch(from, to, { running, start: request.start, dependents, soak, purge: false }, facts);
+  const plan = planSwitch(from, to, { ...interrupted, start: request.start, dependents, soak, purge: false }, facts);
   return { from, to, plan };
 }
 

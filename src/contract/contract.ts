@@ -9,6 +9,9 @@ import { builtInVariables, forcedVariables } from "./values.ts";
 /** What an image asks of its host: the well-formed content of its /exports. */
 export interface Contract {
   readonly unit?: Template;
+  /** What starts the service, when there is a connection or it is time. */
+  readonly socket?: Template;
+  readonly timer?: Template;
   /** Of kind "verbatim" when the image brings config.json itself. */
   readonly config?: Template;
   /** Present though empty when the image wants no tmpfiles.d file. */
@@ -40,12 +43,16 @@ export function parseContract(exports: Exports): Contract {
   };
   const verbatim = exports.controls.get("config.json");
   const unit = templateOf("service").template;
+  const socket = templateOf("socket").template;
+  const timer = templateOf("timer").template;
   const rendered = templateOf("config.json").template;
   const config: Template | undefined =
     verbatim === undefined ? rendered : { kind: "verbatim", name: "/exports/config.json", text: verbatim };
   const tmpfiles = templateOf("tmpfiles").template;
   const contract: Contract = {
     ...(unit === undefined ? {} : { unit }),
+    ...(socket === undefined ? {} : { socket }),
+    ...(timer === undefined ? {} : { timer }),
     ...(config === undefined ? {} : { config }),
     ...(tmpfiles === undefined ? {} : { tmpfiles }),
     manifest,
@@ -107,8 +114,8 @@ function controlTemplate(exports: Exports, base: string, problems: string[]): Te
   return undefined;
 }
 
-function controlTemplates({ unit, config, tmpfiles }: Contract): readonly Template[] {
-  return [unit, config, tmpfiles].filter((template) => template !== undefined);
+function controlTemplates({ unit, socket, timer, config, tmpfiles }: Contract): readonly Template[] {
+  return [unit, socket, timer, config, tmpfiles].filter((template) => template !== undefined);
 }
 
 function renameTemplates(manifest: ContractManifest): readonly Template[] {

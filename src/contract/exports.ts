@@ -30,6 +30,10 @@ export type HostfsEntry =
 export const controlNames: readonly string[] = [
   "service.template",
   "service.hbs",
+  "socket.template",
+  "socket.hbs",
+  "timer.template",
+  "timer.hbs",
   "config.json",
   "config.json.template",
   "config.json.hbs",

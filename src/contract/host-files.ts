@@ -2,8 +2,7 @@ import { createHash } from "node:crypto";
 import { KeelsonError, printable } from "../errors.ts";
 import { type Contract, hostTemplate, renameTemplate } from "./contract.ts";
 import type { HostfsEntry } from "./exports.ts";
-import { latin1Of, type Renames, renamedPath, textOf } from "./host-path.ts";
-import { isNormalPath } from "./manifest.ts";
+import { isNormalPath, latin1Of, type Renames, renamedPath, textOf } from "./host-path.ts";
 import { renderText } from "./template.ts";
 import type { Values } from "./values.ts";
 

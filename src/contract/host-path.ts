@@ -38,3 +38,15 @@ export function matchesPattern(pattern: string, wildcard: string, text: string):
   }
   return text.length - last.length >= at && text.endsWith(last);
 }
+
+/** Absolute, without `.`, `..`, empty components, a slash at the end or a NUL; `/` itself is not. */
+export function isNormalPath(path: string): boolean {
+  return (
+    path.startsWith("/") &&
+    !path.includes("\0") &&
+    path
+      .slice(1)
+      .split("/")
+      .every((part) => part !== "" && part !== "." && part !== "..")
+  );
+}

@@ -2,7 +2,9 @@ import { printable } from "../errors.ts";
 import type { HealthCheck } from "../image/health.ts";
 import { isObject, type Json, type JsonObject } from "../image/json.ts";
 import { parseHealth } from "./health.ts";
+import { isNormalPath } from "./host-path.ts";
 import { type Phase, parsePhase } from "./phase.ts";
+import { parseReadiness, type Readiness } from "./readiness.ts";
 import { parseRelations, type Relations } from "./relations.ts";
 
 /** The keys of /exports/manifest.json; those the image leaves out have their defaults. */
@@ -20,6 +22,8 @@ export interface ContractManifest {
   readonly health?: HealthCheck;
   /** Its place among the services of a host. */
   readonly relations?: Relations;
+  /** How to tell that it is ready. */
+  readonly ready?: Readiness;
   /** When at boot it starts. */
   readonly phase?: Phase;
 }
@@ -48,6 +52,7 @@ export function parseContractManifest(text: string | undefined, problems: string
   }
   const health = parseHealth(document.health, problem);
   const relations = parseRelations(document, problem);
+  const ready = parseReadiness(document.ready, problem);
   const phase = parsePhase(document.phase, problem);
   return {
     ...(typeof version === "string" || typeof version === "number" ? { version: String(version) } : {}),
@@ -58,20 +63,9 @@ export function parseContractManifest(text: string | undefined, problems: string
     useLinks: boolean("useLinks", true),
     ...(health === undefined ? {} : { health }),
     ...(relations === undefined ? {} : { relations }),
+    ...(ready === undefined ? {} : { ready }),
     ...(phase === undefined ? {} : { phase }),
   };
-}
-
-/** Absolute, without `.`, `..`, empty components, a slash at the end or a NUL; `/` itself is not. */
-export function isNormalPath(path: string): boolean {
-  return (
-    path.startsWith("/") &&
-    !path.includes("\0") &&
-    path
-      .slice(1)
-      .split("/")
-      .every((part) => part !== "" && part !== "." && part !== "..")
-  );
 }
 
 function parseDocument(text: string, problems: string[]): JsonObject {

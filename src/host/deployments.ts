@@ -14,6 +14,7 @@ import { errnoOf, KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment, HostFile } from "../plan/deployment.ts";
+import { probeFile } from "../plan/readiness.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
 import { syncDirectory, syncFileSystem } from "../store/durable.ts";
@@ -96,6 +97,7 @@ export function stageDeployment(
     else symlinkSync(deployment.rootfs, join(beside, "rootfs"));
     const kept = { ...deployment, hostFiles: deployment.hostFiles.map((file) => keptFile(file, root, place, beside)) };
     writePart(join(beside, "config.json"), deployment.config);
+    if (deployment.service?.probe !== undefined) writePart(join(beside, probeFile), deployment.service.probe);
     writePart(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`);
     syncFileSystem(beside);
     renameSync(beside, place);

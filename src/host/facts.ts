@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { HostFacts } from "../plan/facts.ts";
 import { fstabUnit } from "../plan/mounts.ts";
+import { unitFilesOf } from "../plan/triggers.ts";
 import type { InstalledContainer } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
 import type { HostRoot } from "./root.ts";
@@ -23,7 +24,8 @@ export function openFacts(
     for (const { path } of [...madeDirectories, ...(tmpfiles?.made ?? [])]) made.add(path);
     for (const file of hostFiles) (file.foreign ? foreign : owners).set(file.path, name);
     for (const path of tmpfiles?.declared ?? []) declared.push({ path, name });
-    for (const path of [service?.path, tmpfiles?.path]) if (path !== undefined) owners.set(path, name);
+    for (const path of [...unitFilesOf(service).map((unit) => unit.path), tmpfiles?.path])
+      if (path !== undefined) owners.set(path, name);
   }
   const textAt = (path: string): string | undefined =>
     root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined;

@@ -1,4 +1,5 @@
 import type { Deployment } from "../plan/deployment.ts";
+import { unitFilesOf } from "../plan/triggers.ts";
 import type { InstalledContainer } from "./deployments.ts";
 import type { Systemd } from "./systemd.ts";
 import type { Dependents, UnitState } from "./unit-state.ts";
@@ -14,8 +15,32 @@ export async function readRunning({ service }: Deployment, systemd: Systemd): Pr
 export async function asItStands(deployment: Deployment, systemd: Systemd): Promise<Deployment> {
   const { service } = deployment;
   if (service === undefined) return deployment;
-  const state = (await systemd.states([service.unit])).get(service.unit)?.unitFileState ?? "";
-  return withEnabled(deployment, /^(?:enabled|disabled)$/.test(state) ? state === "enabled" : service.enabled);
+  const states = await systemd.states(unitFilesOf(service).map(({ unit }) => unit));
+  const known = [...states.values()]
+    .map((state) => state.unitFileState)
+    .filter((state) => /^(?:en|dis)abled$/.test(state));
+  return withEnabled(deployment, known.length === 0 ? service.enabled : known.includes("enabled"));
+}
+
+/** The sockets and timers of a deployment that are up. */
+export async function readTriggers({ service }: Deployment, systemd: Systemd): Promise<readonly string[]> {
+  const units = service?.triggers?.map(({ unit }) => unit) ?? [];
+  if (units.length === 0 || !systemd.running) return [];
+  const states = await systemd.states(units);
+  return units.filter((unit) => states.get(unit)?.activeState === "active");
+}
+
+/**
+ * What has to be stopped for another deployment. A job that a timer has started ends as it began: the next has the other
+ * deployment.
+ */
+export async function readInterrupted(
+  deployment: Deployment,
+  systemd: Systemd,
+): Promise<{ readonly running: boolean; readonly triggers: readonly string[] }> {
+  const timed = deployment.service?.triggers?.some(({ kind }) => kind === "timer") === true;
+  const running = !timed && (await readRunning(deployment, systemd));
+  return { running, triggers: await readTriggers(deployment, systemd) };
 }
 
 export function withEnabled(deployment: Deployment, enabled: boolean): Deployment {

@@ -28,6 +28,8 @@ export interface ConfigRequest {
   /** A root filesystem in place of the image's own. */
   readonly rootfs?: string;
   readonly overrides: readonly Override[];
+  /** Variables that the runtime does not set by itself. */
+  readonly environment: readonly string[];
   /** Whether the root may be one that can be written to. */
   readonly writable: boolean;
 }
@@ -56,6 +58,10 @@ export function planConfig(rendered: string, request: ConfigRequest, host: Confi
   if (request.rootfs !== undefined) config.root = { ...root, path: request.rootfs };
   if (request.cgroupsPath !== undefined) {
     config.linux = { ...(isObject(config.linux) ? config.linux : {}), cgroupsPath: request.cgroupsPath };
+  }
+  if (request.environment.length > 0) {
+    const env: unknown[] = Array.isArray(process.env) ? process.env : [];
+    process.env = [...env, ...request.environment];
   }
   const user: JsonObject = isObject(process.user) ? process.user : {};
   const imageText = textOf(config);

@@ -4,6 +4,7 @@ import { KeelsonError, printable } from "../errors.ts";
 import type { Json } from "../image/json.ts";
 import { phaseOf } from "./phase.ts";
 import type { DeploymentRequest } from "./request.ts";
+import { hasSocket } from "./triggers.ts";
 
 /** Docker's default capabilities. https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities */
 const capabilities = [
@@ -38,6 +39,7 @@ export function defaultValues(
   const values: Readonly<Record<string, Json>> = {
     DESCRIPTION: `${imageConfig.labels["org.opencontainers.image.title"]?.replace(/[\r\n%\\]/g, " ") ?? request.name} (container)`,
     STOP_SIGNAL: stopSignal,
+    TRIGGERED: hasSocket(request) || contract.timer !== undefined,
     BEFORE_NETWORK: comesBeforeNetwork(phaseOf(request)),
     ...(contract.config === undefined ? processValues(request) : {}),
     UID: user.uid,

@@ -23,6 +23,8 @@ export interface Deployment {
   readonly set: Readonly<Record<string, string>>;
   /** What the person gave with --phase. */
   readonly phase?: Phase;
+  /** What the person gave with --listen. */
+  readonly listen?: readonly string[];
   /** Every variable the templates were rendered with. */
   readonly values: Readonly<Record<string, Json>>;
   /** Absent for an image that only brings host files (noContainerService). */
@@ -74,11 +76,24 @@ export interface DeployedService {
   readonly text: string;
   readonly enabled: boolean;
   readonly health?: HealthCheck;
+  /** The script that ends when the container is ready. */
+  readonly probe?: string;
   /** What the image says of its place among the services of the host. */
   readonly relations?: Relations;
   /** When at boot it starts; absent: with all other services. */
   readonly phase?: Phase;
   /** What `systemctl enable` makes. */
+  readonly links: readonly DeployedLink[];
+  /** Units that start the service; they are enabled, started and stopped with it. */
+  readonly triggers?: readonly DeployedTrigger[];
+}
+
+export interface DeployedTrigger {
+  readonly kind: "socket" | "timer";
+  /** `NAME.socket` */
+  readonly unit: string;
+  readonly path: string;
+  readonly text: string;
   readonly links: readonly DeployedLink[];
 }
 

@@ -35,6 +35,7 @@ export function describeDeployment(deployment: Deployment): Readonly<Record<stri
     rootfs: rootfs ?? null,
     stack: stack?.path ?? null,
     unit: service?.unit ?? null,
+    triggers: service?.triggers?.map(({ unit }) => unit) ?? [],
     enabled: service?.enabled ?? false,
     phase: service === undefined ? null : (service.phase ?? "normal"),
     tmpfiles: tmpfiles?.path ?? null,

@@ -1,5 +1,7 @@
 import type { Deployment, FileContent, HostFile } from "./deployment.ts";
 import { textState } from "./file-state.ts";
+import { probeFile } from "./readiness.ts";
+import { unitFilesOf } from "./triggers.ts";
 
 /** What has to stand at a path of the host. */
 export type ExpectedFile =
@@ -15,9 +17,13 @@ export type ExpectedFile =
 
 /** Beside the tree of a deployment, in its `directory`. */
 export function deployedFiles(deployment: Deployment, directory: string): readonly ExpectedFile[] {
-  const { config, rootfs, hostFiles } = deployment;
+  const { config, rootfs, hostFiles, service } = deployment;
+  const probe = service?.probe;
   return [
     { kind: "file", path: `${directory}/config.json`, ...textState(config), mode: 0o600 },
+    ...(probe === undefined
+      ? []
+      : [{ kind: "file", path: `${directory}/${probeFile}`, ...textState(probe), mode: 0o600 } as const]),
     ...(rootfs === undefined ? [] : [{ kind: "symlink", path: `${directory}/rootfs`, target: rootfs } as const]),
     ...hostFiles.flatMap((file) => keptFile(file, directory)),
   ];
@@ -32,8 +38,9 @@ function keptFile(file: HostFile, directory: string): readonly ExpectedFile[] {
 
 /** Where the host uses the deployment that is current: its unit, the links that enable it, tmpfiles lines, host files. */
 export function installedFiles({ service, tmpfiles, hostFiles }: Deployment): readonly ExpectedFile[] {
-  const texts = [tmpfiles, service].filter((file) => file !== undefined);
-  const links = service?.enabled ? service.links : [];
+  const units = unitFilesOf(service);
+  const texts = [...(tmpfiles === undefined ? [] : [tmpfiles]), ...units];
+  const links = service?.enabled ? units.flatMap((unit) => unit.links) : [];
   return [
     ...texts.map(({ path, text }) => ({ kind: "file", path, ...textState(text) }) as const),
     ...links.map(({ path, target }) => ({ kind: "symlink", path, target }) as const),

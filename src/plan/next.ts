@@ -11,10 +11,20 @@ import type { HostFacts } from "./facts.ts";
 import { hostActionsOf } from "./host-actions.ts";
 import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-files.ts";
 import { phaseOf, withPhase } from "./phase.ts";
+import { readinessScript, withReadiness } from "./readiness.ts";
 import type { DeploymentRequest } from "./request.ts";
 import { withStack } from "./stack.ts";
 import { planState } from "./state.ts";
-import { cgroupsPathOf, type ExecPlaces, launchOf, type PlannedUnit, planExecLines, planUnit } from "./unit.ts";
+import { hasSocket, type PlannedTrigger, planTriggers, socketEnvironment } from "./triggers.ts";
+import {
+  cgroupsPathOf,
+  type ExecPlaces,
+  type Launch,
+  launchOf,
+  type PlannedUnit,
+  planExecLines,
+  planUnit,
+} from "./unit.ts";
 import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
 
 /**
@@ -33,11 +43,14 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
     ? undefined
     : planUnit(unitTemplate, values, launch, exec, places, facts.state);
   const cgroupsPath = launch === "none" ? undefined : cgroupsPathOf(launch, places, unit?.directives ?? []);
-  const config = planBundle(request, values, cgroupsPath, facts);
-  const service = unit && planService(request, unit, config, facts);
+  const triggers = planTriggers(request, values, facts);
+  const environment = socketEnvironment(triggers, places.runtimeName);
+  const config = planBundle(request, values, { cgroupsPath, environment }, facts);
+  const service = unit && planService(request, { unit, launch, places, triggers, config }, facts);
   const state = planState(request, values, config, facts);
   const { tmpfiles } = state;
-  const actions = hostActionsOf(unit?.directives ?? [], Object.values(exec), state.lines, hostFiles.files);
+  const directives = [...(unit?.directives ?? []), ...triggers.flatMap((trigger) => trigger.directives)];
+  const actions = hostActionsOf(directives, Object.values(exec), state.lines, hostFiles.files);
   return {
     schema: 1,
     name,
@@ -47,6 +60,7 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
     runtime: request.runtime.path,
     set: Object.fromEntries(request.set),
     ...(request.phase === undefined ? {} : { phase: request.phase }),
+    ...(request.listen.length === 0 ? {} : { listen: request.listen }),
     values: Object.fromEntries([...values].map(([key, { value }]) => [key, value])),
     ...(service === undefined ? {} : { service }),
     config: config.text,
@@ -80,6 +94,7 @@ function execPlaces(request: DeploymentRequest, facts: HostFacts): ExecPlaces {
     destdir: `${facts.deployments}/${name}/current`,
     pidFile: request.set.get("PIDFILE") ?? `${runDirectory}/container-${name}.pid`,
     stopSignal: request.imageConfig.stopSignal ?? "SIGTERM",
+    hasSocket: hasSocket(request),
   };
 }
 
@@ -112,7 +127,7 @@ function valuesOf(
 function planBundle(
   request: DeploymentRequest,
   values: Values,
-  cgroupsPath: string | undefined,
+  { cgroupsPath, environment }: { readonly cgroupsPath: string | undefined; readonly environment: readonly string[] },
   facts: HostFacts,
 ): PlannedConfig {
   const template = request.contract.config ?? request.defaults.config;
@@ -125,21 +140,32 @@ function planBundle(
       ...(rootfs === undefined ? {} : { rootfs }),
       writable: request.writable,
       overrides: request.overrides,
+      environment,
     },
     facts,
   );
 }
 
+/** What is planned of a service before the rest can be. */
+interface ServiceParts {
+  readonly unit: PlannedUnit;
+  readonly launch: Launch;
+  readonly places: ExecPlaces;
+  readonly triggers: readonly PlannedTrigger[];
+  readonly config: PlannedConfig;
+}
+
 function planService(
   request: DeploymentRequest,
-  planned: PlannedUnit,
-  config: PlannedConfig,
+  { unit: planned, launch, places, triggers, config }: ServiceParts,
   facts: HostFacts,
 ): DeployedService {
   const unit = `${request.name}.service`;
   const phase = phaseOf(request);
   const sources = config.binds.map(({ source }) => source);
-  const text = withPhase(unit, planned.text, phase, sources);
+  const { ready } = request.contract.manifest;
+  const awaited = ready === undefined ? planned.text : withReadiness(planned.text, ready, launch, places);
+  const text = withPhase(unit, awaited, phase, sources);
   const path = `${unitDirectory}/${unit}`;
   const links = installLinks(unit, text);
   if (request.enabled) refuseTakenLinks(links, facts);
@@ -152,8 +178,10 @@ function planService(
     enabled: request.enabled,
     ...(health === undefined ? {} : { health }),
     ...(relations === undefined ? {} : { relations }),
+    ...(ready === undefined ? {} : { probe: readinessScript(ready, places) }),
     ...(phase === "normal" ? {} : { phase }),
     links,
+    ...(triggers.length === 0 ? {} : { triggers: triggers.map(({ deployed }) => deployed) }),
   };
 }
 

@@ -18,6 +18,8 @@ export interface DeploymentRequest {
   readonly set: ReadonlyMap<string, string>;
   /** In place of the image's own. */
   readonly phase?: Phase | undefined;
+  /** Addresses that a socket listens on for it, in place of the image's own. */
+  readonly listen: readonly string[];
   /** A random UUID, for the variable of that name. */
   readonly uuid: string;
   readonly runtime: { readonly path: string; readonly name: string };

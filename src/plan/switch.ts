@@ -1,16 +1,19 @@
-import type { FileState, HostChange } from "./change.ts";
-import type { DeployedService, Deployment, HostFile, MadeDirectory } from "./deployment.ts";
+import type { HostChange } from "./change.ts";
+import type { DeployedService, Deployment, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
-import { textState } from "./file-state.ts";
+import { type FilePlan, hostFiles, openFilePlan } from "./file-plan.ts";
 import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
 import { planRelations } from "./relation-files.ts";
 import { clearsAnything } from "./tmpfiles.ts";
+import { unitFilesOf } from "./triggers.ts";
 import { alsoInstalled } from "./unit-links.ts";
 
 export interface SwitchRequest {
   /** The unit is up, or on its way up or down. */
   readonly running: boolean;
-  /** Start it at the end, running before or not. */
+  /** Sockets and timers of the earlier deployment that are up. */
+  readonly triggers?: readonly string[];
+  /** Start it at the end, running before or not; or what starts it, where there is that. */
   readonly start: boolean;
   /** Services that are up and lean on the unit; those that require it stop and start with it. */
   readonly dependents?: { readonly requiring: readonly string[]; readonly wanting: readonly string[] };
@@ -41,11 +44,12 @@ export function planSwitch(
   const unit = `${to.name}.service`;
   const files = openFilePlan(facts);
   const stop = from?.service !== undefined && request.running;
-  const stopped = stop ? [...(request.dependents?.requiring ?? []), unit] : [];
+  const awake = request.triggers ?? [];
+  const stopped = [...awake, ...(stop ? [...(request.dependents?.requiring ?? []), unit] : [])];
   const changes: HostChange[] = stopped.map((each) => ({ kind: "stop", unit: each }));
   const relinked = enablingOf(from) !== enablingOf(to);
   if (from?.service?.enabled && (!to.service?.enabled || relinked)) {
-    changes.push({ kind: "disable", unit, links: from.service.links });
+    changes.push(...enabling("disable", from.service));
   }
   // Only what is stopped lets go of what its lines clear away.
   if (stop && from.tmpfiles !== undefined && clearsAnything(from.tmpfiles.text))
@@ -59,32 +63,64 @@ export function planSwitch(
     ...(from === undefined ? {} : { from: from.generation }),
     to: to.generation,
   });
-  const units = [...files.text(from?.service, to.service), ...planRelations(to.name, to, facts)];
+  const units = [...unitTexts(from, to, files), ...planRelations(to.name, to, facts)];
   changes.push(...units, ...removed(notAmong(from?.madeDirectories ?? [], to.madeDirectories), facts));
   if (units.length > 0) changes.push({ kind: "reload" });
   if (to.tmpfiles !== undefined)
     changes.push({ kind: "tmpfiles-create", path: to.tmpfiles.path, made: to.tmpfiles.made });
-  if (to.service?.enabled && (!from?.service?.enabled || relinked))
-    changes.push({ kind: "enable", unit, links: to.service.links });
-  if (to.service !== undefined && (request.start || stop)) changes.push(...started(to, to.service, request));
+  if (to.service?.enabled && (!from?.service?.enabled || relinked)) changes.push(...enabling("enable", to.service));
+  if (to.service !== undefined) changes.push(...started(to, to.service, stop, request));
   return { changes, kept: files.kept };
 }
 
 /** All that enabling a deployment's unit does, as text to be compared. */
 function enablingOf(deployment: Deployment | undefined): string {
-  const { unit, text, links } = deployment?.service ?? { unit: "", text: "", links: [] };
-  return JSON.stringify([links, alsoInstalled(unit, text)]);
+  return JSON.stringify(
+    unitFilesOf(deployment?.service).map(({ unit, text, links }) => [links, alsoInstalled(unit, text)]),
+  );
+}
+
+/** A service without [Install] is enabled by what starts it alone. */
+function enabling(kind: "enable" | "disable", service: DeployedService): readonly HostChange[] {
+  const { triggers = [], unit, links } = service;
+  const own = triggers.length === 0 || links.length > 0 ? [{ kind, unit, links }] : [];
+  return [...own, ...triggers.map((trigger) => ({ kind, unit: trigger.unit, links: trigger.links }))];
+}
+
+/** What starts the service comes after it, and goes before. */
+function unitTexts(from: Deployment | undefined, to: Deployment | undefined, files: FilePlan): readonly HostChange[] {
+  const [before, after] = [from, to].map(
+    (deployment) => new Map(unitFilesOf(deployment?.service).map((file) => [file.path, file])),
+  );
+  const gone = [...(before?.values() ?? [])].filter(({ path }) => !after?.has(path)).reverse();
+  return [
+    ...gone.flatMap((file) => files.text(file, undefined)),
+    ...[...(after?.values() ?? [])].flatMap((file) => files.text(before?.get(file.path), file)),
+  ];
 }
 
 /** The service, then what requires it, and a watch over all that leans on it. */
-function started(to: Deployment, service: DeployedService, request: SwitchRequest): readonly HostChange[] {
+function started(
+  to: Deployment,
+  service: DeployedService,
+  again: boolean,
+  request: SwitchRequest,
+): readonly HostChange[] {
+  const { triggers = [] } = service;
+  const awake = request.start || (request.triggers ?? []).length > 0 ? triggers : [];
+  const woken = awake.map((trigger): HostChange => ({ kind: "start", unit: trigger.unit }));
+  if (!again && !(request.start && triggers.length === 0)) return woken;
   const { requiring, wanting } = request.dependents ?? { requiring: [], wanting: [] };
   const starts = [service.unit, ...requiring.toReversed()].map((unit): HostChange => ({ kind: "start", unit }));
-  if (request.soak === undefined) return starts;
+  if (request.soak === undefined) return [...woken, ...starts];
   const { name, runtime } = to;
   const { unit, health } = service;
   const others = [...requiring, ...wanting];
-  return [...starts, { kind: "watch", unit, others, name, runtime, soak: request.soak, ...(health && { health }) }];
+  return [
+    ...woken,
+    ...starts,
+    { kind: "watch", unit, others, name, runtime, soak: request.soak, ...(health && { health }) },
+  ];
 }
 
 /** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link, failure. What is needed to try again goes last. */
@@ -93,9 +129,10 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
   const files = openFilePlan(facts);
   const changes: HostChange[] = [];
   if (from.service !== undefined) {
+    changes.push(...(request.triggers ?? []).map((each): HostChange => ({ kind: "stop", unit: each })));
     if (request.running) changes.push({ kind: "stop", unit });
-    if (from.service.enabled) changes.push({ kind: "disable", unit, links: from.service.links });
-    changes.push(...files.text(from.service, undefined), ...planRelations(from.name, undefined, facts), {
+    if (from.service.enabled) changes.push(...enabling("disable", from.service));
+    changes.push(...unitTexts(from, undefined, files), ...planRelations(from.name, undefined, facts), {
       kind: "reload",
     });
   }
@@ -155,78 +192,4 @@ function removed(directories: readonly MadeDirectory[], facts: HostFacts): reado
     const fact = facts.at(path);
     return fact.kind === "directory" ? [{ kind: "directory", path, from: fact.mode }] : [];
   });
-}
-
-interface FilePlan {
-  readonly kept: string[];
-  file(path: string, from: FileState | undefined, to: FileState | undefined): readonly HostChange[];
-  symlink(path: string, from: string | undefined, to: string | undefined): readonly HostChange[];
-  text(from: TextFile | undefined, to: TextFile | undefined): readonly HostChange[];
-}
-
-interface TextFile {
-  readonly path: string;
-  readonly text: string;
-}
-
-/** Plans single files: one that is no longer as it was written is somebody's work, stays, and is named in `kept`. */
-function openFilePlan(facts: HostFacts): FilePlan {
-  const kept: string[] = [];
-  function file(path: string, from: FileState | undefined, to: FileState | undefined): readonly HostChange[] {
-    const fact = facts.at(path);
-    if (fact.kind === "missing") return to === undefined ? [] : [{ kind: "file", path, to }];
-    const untouched = from !== undefined && fact.kind === "file" && fact.sha256 === from.sha256;
-    if (!untouched) {
-      kept.push(path);
-      return [];
-    }
-    if (to !== undefined && to.sha256 === from.sha256 && to.mode === from.mode) return [];
-    return [{ kind: "file", path, from, ...(to === undefined ? {} : { to }) }];
-  }
-  return {
-    kept,
-    file,
-    symlink(path, from, to) {
-      const fact = facts.at(path);
-      if (fact.kind === "missing") return to === undefined ? [] : [{ kind: "symlink", path, to }];
-      if (from === undefined || fact.kind !== "symlink" || fact.target !== from) {
-        kept.push(path);
-        return [];
-      }
-      return from === to ? [] : [{ kind: "symlink", path, from, ...(to === undefined ? {} : { to }) }];
-    },
-    text(from, to) {
-      const path = to?.path ?? from?.path;
-      return path === undefined ? [] : file(path, from && textState(from.text), to && textState(to.text));
-    },
-  };
-}
-
-function hostFiles(from: Deployment | undefined, to: Deployment | undefined, files: FilePlan): readonly HostChange[] {
-  const own = (deployment: Deployment | undefined): ReadonlyMap<string, HostFile> =>
-    new Map((deployment?.hostFiles ?? []).filter((file) => !file.foreign).map((file) => [file.path, file]));
-  const [before, after] = [own(from), own(to)];
-  const paths = [...new Set([...before.keys(), ...after.keys()])].sort();
-  return paths.flatMap((path) => hostFileChange(path, before.get(path), after.get(path), files));
-}
-
-function hostFileChange(
-  path: string,
-  from: HostFile | undefined,
-  to: HostFile | undefined,
-  files: FilePlan,
-): readonly HostChange[] {
-  const state = (file: HostFile | undefined): FileState | undefined =>
-    file?.kind === "file" ? { mode: file.mode, sha256: file.sha256, content: file.content } : undefined;
-  const target = (file: HostFile | undefined): string | undefined =>
-    file?.kind === "symlink" ? file.target : undefined;
-  if (from?.kind === "symlink" || (from === undefined && to?.kind === "symlink")) {
-    if (to?.kind !== "file") return files.symlink(path, target(from), target(to));
-    const gone = files.symlink(path, target(from), undefined);
-    if (files.kept.includes(path)) return gone;
-    return [...gone, { kind: "file", path, to: { mode: to.mode, sha256: to.sha256, content: to.content } }];
-  }
-  if (to?.kind !== "symlink") return files.file(path, state(from), state(to));
-  const gone = files.file(path, state(from), undefined);
-  return files.kept.includes(path) ? gone : [...gone, { kind: "symlink", path, to: to.target }];
 }

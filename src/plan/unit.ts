@@ -28,6 +28,8 @@ export interface ExecPlaces {
   readonly destdir: string;
   readonly pidFile: string;
   readonly stopSignal: string;
+  /** systemd hands a listening socket over. */
+  readonly hasSocket: boolean;
 }
 
 const execPrefix = /^[-@:+!|]*/;
@@ -57,6 +59,9 @@ export function launchOf(template: Template): Launch {
 const leaveOwnCgroup =
   "d=/sys/fs/cgroup$$(sed -n s/^0:://p /proc/self/cgroup)/start; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
 
+/** The sockets are for the process that LISTEN_PID names, which is the shell until a part of it says that it is that. */
+const ownSockets = "read -r LISTEN_PID rest </proc/self/stat;";
+
 /**
  * The command lines that run a container. systemd's own KillSignal= stops one whose first process is the main process, so
  * EXEC_STOP is then empty. With `notify` the container is created and then started: its parent is then systemd, and
@@ -81,7 +86,8 @@ export function planExecLines(launch: Launch, places: ExecPlaces): ExecLines {
         places.runtimeName === "crun"
           ? `${runtime} start ${name} && systemd-notify MAINPID=$$(cat ${pidFile})`
           : `exec ${runtime} start ${name}`;
-      return below(`${runtime} create ${kept} && ${start}`);
+      const create = `${runtime} create ${kept}`;
+      return below(`${places.hasSocket ? `(${ownSockets} exec ${create})` : create} && ${start}`);
     }
     case "attached":
       return {

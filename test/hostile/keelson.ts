@@ -82,6 +82,7 @@ async function installed(world: World, { reference, image }: Stand): Promise<str
     dryRun: false,
     enable: false,
     keepExisting: false,
+    listen: [],
   });
   const tree = join(world.paths.deployments, name, "current/rootfs");
   if (!existsSync(tree)) throw new Error("the image that was installed is not there");

@@ -67,11 +67,11 @@ describe("the phase of a container", () => {
     await host.answer(...install, "early", "--force", networked.reference);
     await host.answer("uninstall", "x");
     await mkdir(host.path("/etc"), { recursive: true });
-    await writeFile(host.path("/etc/fstab"), "server:/x /var/lib/x nfs4 ro 0 0\n");
+    await writeFile(host.path("/etc/fstab"), "server:/x /var nfs4 ro 0 0\n");
     expect(await host.refused(13, ...install, "pre-network", early.reference)).toMatchObject({
       code: "E_PHASE",
       message:
-        "x is of the phase pre-network, but waits for the network: x.service -> var-lib-x.mount -> network-online.target",
+        "x is of the phase pre-network, but waits for the network: x.service -> var.mount -> network-online.target",
     });
     await host.answer(...install, "normal", early.reference);
   });

@@ -4,7 +4,7 @@ import type { ConfigHost } from "../../src/plan/config-compat.ts";
 import { parseOverrides } from "../../src/plan/overrides.ts";
 
 const plainHost: ConfigHost = { selinux: false, apparmor: false, capabilities: ["CAP_KILL", "CAP_CHOWN"] };
-const request = { name: "/exports/config.json.template", writable: false, overrides: [] };
+const request = { name: "/exports/config.json.template", writable: false, overrides: [], environment: [] };
 const minimal = { process: { args: ["/bin/x"] }, root: { path: "rootfs", readonly: true } };
 
 function plan(config: unknown, host = plainHost, changed: Partial<Parameters<typeof planConfig>[1]> = {}) {

@@ -11,6 +11,7 @@ const places: ExecPlaces = {
   destdir: "/var/lib/keelson/deployments/etcd/current",
   pidFile: "/run/container-etcd.pid",
   stopSignal: "SIGTERM",
+  hasSocket: false,
 };
 
 function template(...lines: string[]): Template {

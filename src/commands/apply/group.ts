@@ -1,6 +1,6 @@
 import { parseSoak } from "../../contract/health.ts";
 import type { InstalledContainer } from "../../host/deployments.ts";
-import { asItStands, readDependents, readRunning } from "../../host/service.ts";
+import { asItStands, readDependents, readInterrupted } from "../../host/service.ts";
 import type { HostChange } from "../../plan/change.ts";
 import type { Deployment } from "../../plan/deployment.ts";
 import type { HostFacts } from "../../plan/facts.ts";
@@ -139,7 +139,9 @@ async function intentOf(
     from === undefined ? { requiring: [], wanting: [] } : await readDependents(from, world.systemd);
   const staying = (units: readonly string[]): readonly string[] => units.filter((unit) => !gone.has(unit));
   const request = {
-    running: from !== undefined && next?.found.adopted !== true && (await readRunning(from, world.systemd)),
+    ...(from === undefined || next?.found.adopted === true
+      ? { running: false }
+      : await readInterrupted(from, world.systemd)),
     start: from === undefined && next?.found.member.start === true && world.systemd.running,
     dependents: { requiring: staying(requiring), wanting: staying(wanting) },
     soak: parseSoak(soak),
