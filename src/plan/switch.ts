@@ -129,12 +129,13 @@ function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts)
   const files = openFilePlan(facts);
   const changes: HostChange[] = [];
   if (from.service !== undefined) {
+    // Others may keep it up, and would start it again and again while it goes.
+    const relations = planRelations(from.name, undefined, facts);
+    if (request.running && relations.length > 0) changes.push(...relations, { kind: "reload" });
     changes.push(...(request.triggers ?? []).map((each): HostChange => ({ kind: "stop", unit: each })));
     if (request.running) changes.push({ kind: "stop", unit });
     if (from.service.enabled) changes.push(...enabling("disable", from.service));
-    changes.push(...unitTexts(from, undefined, files), ...planRelations(from.name, undefined, facts), {
-      kind: "reload",
-    });
+    changes.push(...unitTexts(from, undefined, files), ...(request.running ? [] : relations), { kind: "reload" });
   }
   if (from.tmpfiles !== undefined) {
     changes.push({ kind: "tmpfiles-remove", path: from.tmpfiles.path, made: [] });

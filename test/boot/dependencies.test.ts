@@ -111,4 +111,20 @@ describe("74: services that require one another, installed in an order that is n
     await allUp();
     expect(await invocation("net")).not.toBe(net);
   });
+
+  it("of one that others keep up, an update runs the new deployment, and a removal leaves nothing that runs", async () => {
+    for (const name of chain) await installAs(name);
+    await host.systemctl("start", "--no-block", "box");
+    await allUp();
+    const update = ["update", "--tls-verify=false", "--soak=500ms", "--set", "X=1", "store-v3"] as const;
+    const updated = await host.keelson(...update);
+    expect(updated.status, updated.stderr).toBe(0);
+    const { MainPID: pid } = await host.show("store-v3.service", "MainPID");
+    const root = await host.machine.ok(["sh", "-c", `cut -d' ' -f4,5 /proc/${pid}/mountinfo`]);
+    expect(root).toMatch(/\/deployments\/store-v3\/2\/rootfs \/$/m);
+    const removed = await host.keelson("uninstall", "--force", "store-v3");
+    expect(removed.status, removed.stderr).toBe(0);
+    expect(await host.machine.run(["systemctl", "is-active", "store-v3"])).toMatchObject({ stdout: "inactive\n" });
+    expect(await host.machine.ok(["ls", "/run/runc"])).not.toContain("store");
+  });
 });
