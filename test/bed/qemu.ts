@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,10 +47,14 @@ const ask = `ask() {
 `;
 
 /**
- * Makes a disk with Debian 12, its kernel, runc and crun; `prepare` gets the root directory before it becomes one. Needs
+ * Makes a disk with Debian 12, its kernel, runc and crun; `prepare` gets the root directory before it becomes one. With `ownVar` what is below
+ * /var is on a second disk. Needs
  * root, mmdebstrap, e2fsprogs and qemu-system-x86; the first call on a machine takes a minute and the network.
  */
-export async function makeDisk(prepare: (root: string) => Promise<void>): Promise<Disk> {
+export async function makeDisk(
+  prepare: (root: string) => Promise<void>,
+  options: { readonly ownVar?: boolean } = {},
+): Promise<Disk> {
   const home = await mkdtemp(join(tmpdir(), "keelson-qemu-"));
   const remove = (): Promise<void> => rm(home, { recursive: true, force: true });
   try {
@@ -57,13 +62,19 @@ export async function makeDisk(prepare: (root: string) => Promise<void>): Promis
     await mkdir(root);
     await unpackDebian(root);
     for (const name of ["vmlinuz", "initrd.img"]) await copyFile(join(root, name), join(home, name));
-    await writeFile(join(root, "etc/fstab"), "/dev/vda / ext4 defaults 0 1\n");
+    const more = options.ownVar ? "/dev/vdc /var ext4 defaults 0 2\n" : "";
+    await writeFile(join(root, "etc/fstab"), `/dev/vda / ext4 defaults 0 1\n${more}`);
     await writeFile(join(root, "etc/machine-id"), "");
     await writeFile(join(root, "etc/systemd/system/ask.service"), askUnit);
     const wanted = join(root, "etc/systemd/system/multi-user.target.wants");
     await mkdir(wanted, { recursive: true });
     await symlink("../ask.service", join(wanted, "ask.service"));
     await prepare(root);
+    if (options.ownVar) {
+      await run("mkfs.ext4", "-q", "-d", join(root, "var"), join(home, "var.img"), "1G");
+      await rm(join(root, "var"), { recursive: true });
+      await mkdir(join(root, "var"));
+    }
     await run("mkfs.ext4", "-q", "-d", root, join(home, "disk.img"), "2G");
     await rm(root, { recursive: true });
   } catch (error) {
@@ -108,11 +119,12 @@ async function ended(home: string, questions: Questions, seconds: number): Promi
 
 function machineOptions(home: string): readonly string[] {
   const drive = (name: string, more = ""): string => `file=${join(home, name)},format=raw,if=virtio${more}`;
+  const more = existsSync(join(home, "var.img")) ? ["-drive", drive("var.img", ",cache=unsafe")] : [];
   return [
     ...["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024", "-net", "none", "-display", "none", "-no-reboot"],
     ...["-kernel", join(home, "vmlinuz"), "-initrd", join(home, "initrd.img")],
     ...["-append", "root=/dev/vda rw console=ttyS0 panic=-1"],
-    ...["-drive", drive("disk.img", ",cache=unsafe"), "-drive", drive("ask.sh", ",readonly=on")],
+    ...["-drive", drive("disk.img", ",cache=unsafe"), "-drive", drive("ask.sh", ",readonly=on"), ...more],
     ...["-serial", `file:${join(home, "console")}`, "-serial", `file:${join(home, "answers")}`, "-monitor", "none"],
     ...["-device", "virtio-rng-pci"],
   ];

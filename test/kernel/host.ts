@@ -49,12 +49,13 @@ function dropIn(lines: readonly string[]): string {
   return ["[Unit]", "OnFailure=tell@%N.service", "[Service]", ...lines, ""].join("\n");
 }
 
-async function install(root: string, name: string, args: readonly string[]): Promise<void> {
+/** Installs from outside, which has to succeed. */
+export async function install(root: string, name: string, args: readonly string[]): Promise<void> {
   const { status, stderr } = await runKeelson(["--root", root, "install", "--system", "--name", name, ...args]);
   expect(status, stderr).toBe(0);
 }
 
-async function put(root: string, path: string, text: string): Promise<void> {
+export async function put(root: string, path: string, text: string): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true });
   await writeFile(join(root, path), text);
 }
