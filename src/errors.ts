@@ -4,7 +4,10 @@ export const errorCodes = {
   E_SETTINGS: { status: 2, meaning: "a settings file or an environment variable holds a value that is not allowed" },
   E_REFERENCE: { status: 2, meaning: "an image reference is not well formed, or names no registry" },
   E_PLATFORM: { status: 1, meaning: "the image has no manifest for the platform asked for" },
-  E_NAME: { status: 2, meaning: "a container name is outside ^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$" },
+  E_NAME: {
+    status: 2,
+    meaning: "a container name is outside ^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}(@[a-zA-Z0-9_.-]{1,63})?$",
+  },
   E_SET: { status: 2, meaning: "a --set is not of the form NAME=VALUE, or names a variable that keelson sets itself" },
   E_NOT_ROOT: { status: 1, meaning: "the command changes the host and needs root" },
 

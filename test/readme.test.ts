@@ -6,7 +6,7 @@ import manifest from "../package.json" with { type: "json" };
 import { commandLine } from "../src/cli.ts";
 import { controlNames } from "../src/contract/exports.ts";
 import { variablesIn } from "../src/contract/template.ts";
-import { builtInVariables, forcedVariables } from "../src/contract/values.ts";
+import { builtInVariables, forcedVariables, weakVariables } from "../src/contract/values.ts";
 import { errorCodes, statuses } from "../src/errors.ts";
 import { environmentVariables, settingKeys, settingsPath } from "../src/settings.ts";
 
@@ -105,12 +105,14 @@ describe("README", () => {
 
   it("lists every template variable under the right heading", () => {
     expect(firstCells("#### Set by keelson alone")).toEqual([...forcedVariables].sort());
-    expect(firstCells("#### Provided unless --set says otherwise")).toEqual([...builtInVariables, "UUID"].sort());
+    expect(firstCells("#### Provided unless --set says otherwise")).toEqual(
+      [...builtInVariables, ...weakVariables].sort(),
+    );
     const used = ["service.hbs", "config.json.hbs", "tmpfiles.hbs"].flatMap((name) => {
       const text = readFileSync(join(root, "unit-templates", name), "utf8");
       return variablesIn({ kind: "handlebars", name, text });
     });
-    const common = [...forcedVariables, ...builtInVariables, "UUID"];
+    const common = [...forcedVariables, ...builtInVariables, ...weakVariables];
     const own = [...new Set(used)].filter((variable) => !common.includes(variable));
     expect(firstCells("### An image without /exports")).toEqual(own.sort());
   });

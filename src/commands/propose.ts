@@ -129,7 +129,9 @@ function overridesOf(world: World, name: string, stack: DeployedStack | undefine
 
 /** Throws E_NAME_TAKEN when a container's unit would take the place of one that systemd knows. */
 export function checkUnitFree(world: World, name: string): void {
-  const origin = findUnit(world.rootPath, `${name}.service`);
+  const template = name.includes("@") ? findUnit(world.rootPath, `${name.replace(/@.*/, "@")}.service`) : undefined;
+  const taken = template?.kind === "drop-in" ? undefined : template;
+  const origin = taken ?? findUnit(world.rootPath, `${name}.service`);
   if (origin?.kind === "drop-in") world.output.message(`${origin.path} exists and will add to ${name}.service`);
   else if (origin !== undefined) {
     throw new KeelsonError("E_NAME_TAKEN", `${name}.service already exists: ${origin.path} is not keelson's`, {

@@ -4,7 +4,7 @@ import type { Exports, HostfsEntry } from "./exports.ts";
 import { latin1Of, matchesPattern, renamedPath, textOf } from "./host-path.ts";
 import { type ContractManifest, parseContractManifest } from "./manifest.ts";
 import { renderText, type Template, variablesIn } from "./template.ts";
-import { builtInVariables, forcedVariables } from "./values.ts";
+import { builtInVariables, forcedVariables, weakVariables } from "./values.ts";
 
 /** What an image asks of its host: the well-formed content of its /exports. */
 export interface Contract {
@@ -76,7 +76,7 @@ export function variablesOf(contract: Contract): ContractVariables {
     const value = manifest.defaultValues.get(name);
     if (forcedVariables.includes(name) || builtInVariables.includes(name)) provided.push(name);
     else if (value !== undefined) overridable.set(name, defaultText(value));
-    else if (name === "UUID") provided.push(name);
+    else if (weakVariables.includes(name)) provided.push(name);
     else required.push(name);
   }
   return { overridable, required, provided };

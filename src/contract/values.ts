@@ -30,6 +30,8 @@ export interface HostValues {
   /** `CAP_CHOWN` and so on, up to the host's cap_last_cap. */
   readonly capabilities: readonly string[];
   readonly uuid: string;
+  /** What stands behind the @ of the name; empty without one. */
+  readonly instance: string;
   readonly execStart: string;
   readonly execStop: string;
   readonly execStartPre: string;
@@ -62,6 +64,9 @@ export const builtInVariables: readonly string[] = [
   "KEELSON",
   "ATOMIC",
 ];
+
+/** Variables that keelson provides where neither --set nor the image does. */
+export const weakVariables: readonly string[] = ["UUID", "INSTANCE"];
 
 /** Reads `--set NAME=VALUE` assignments; of one name the last counts. Throws E_SET. */
 export function parseSet(assignments: readonly string[]): ReadonlyMap<string, string> {
@@ -102,10 +107,13 @@ export function changeSet(
 
 /**
  * The values that an image's templates are rendered with. A name's value comes from the first of: forced by keelson, --set,
- * built into keelson, the image's defaults, and for UUID a fresh one.
+ * built into keelson, the image's defaults, and for UUID and INSTANCE those of keelson.
  */
 export function planValues(manifest: ContractManifest, set: ReadonlyMap<string, string>, host: HostValues): Values {
-  const values = new Map<string, Value>([["UUID", { value: host.uuid, origin: "keelson" }]]);
+  const values = new Map<string, Value>([
+    ["UUID", { value: host.uuid, origin: "keelson" }],
+    ["INSTANCE", { value: host.instance, origin: "keelson" }],
+  ]);
   for (const [name, value] of manifest.defaultValues) values.set(name, { value, origin: "default" });
   for (const [name, value] of builtIn(host)) values.set(name, { value, origin: "keelson" });
   for (const [name, value] of set) values.set(name, { value, origin: "set" });

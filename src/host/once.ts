@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { runtimeId } from "../plan/name.ts";
 import { checkout } from "../store/checkout.ts";
 import { namesIn } from "../store/directory.ts";
 import { onFile } from "../store/name-file.ts";
@@ -45,7 +46,7 @@ export function writeOnceBundle(
  */
 export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<number> {
   const { path, deployment } = bundle;
-  const id = `${deployment.name}-${process.pid}`;
+  const id = `${runtimeId(deployment.name)}-${process.pid}`;
   const tmpfiles = existsSync(join(path, "tmpfiles.conf")) ? join(path, "tmpfiles.conf") : undefined;
   const mounts: string[] = [];
   try {

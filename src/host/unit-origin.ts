@@ -68,14 +68,17 @@ export function readUnit(root: string, unit: string): string | undefined {
 }
 
 /**
- * The additions to `unit` below `root` but for keelson's own, whoever wrote them, as the host names them; what overrides
+ * The additions to `unit`, or to all instances it is one of, below `root` but for keelson's own, whoever wrote them, as the host names them; what overrides
  * others comes first.
  */
 export function dropIns(root: string, unit: string): readonly string[] {
-  return unitDirectories(root).flatMap((directory) =>
-    entriesIn(join(root, directory, `${unit}.d`))
-      .filter(({ name }) => name.endsWith(".conf") && name !== relationFile)
-      .map(({ name }) => `/${directory}/${unit}.d/${name}`),
+  const template = unit.replace(/@.+(?=\.[a-z]+$)/, "@");
+  return [...new Set([unit, template])].flatMap((named) =>
+    unitDirectories(root).flatMap((directory) =>
+      entriesIn(join(root, directory, `${named}.d`))
+        .filter(({ name }) => name.endsWith(".conf") && name !== relationFile)
+        .map(({ name }) => `/${directory}/${named}.d/${name}`),
+    ),
   );
 }
 

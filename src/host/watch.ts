@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { KeelsonError } from "../errors.ts";
 import type { HealthCheck } from "../image/health.ts";
 import type { HostChange } from "../plan/change.ts";
+import { runtimeId } from "../plan/name.ts";
 import { lastLines } from "./journal-lines.ts";
 import { runProgram } from "./program.ts";
 import type { Systemd } from "./systemd.ts";
@@ -83,7 +84,7 @@ async function fallenOf(others: readonly string[], systemd: Systemd): Promise<st
 async function checkHealth(request: WatchRequest, health: HealthCheck): Promise<string | undefined> {
   const { status, stdout, stderr } = await runProgram(
     request.runtime,
-    ["exec", request.name, ...health.command],
+    ["exec", runtimeId(request.name), ...health.command],
     health.timeout,
   );
   if (status === 0) return undefined;

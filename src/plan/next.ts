@@ -10,6 +10,7 @@ import type { DeployedOverrides, DeployedService, DeployedTmpfiles, Deployment, 
 import type { HostFacts } from "./facts.ts";
 import { hostActionsOf } from "./host-actions.ts";
 import { missingParents, type PlannedHostFiles, placeHostFiles } from "./host-files.ts";
+import { instanceOf } from "./name.ts";
 import { phaseOf, withPhase } from "./phase.ts";
 import { readinessScript, withReadiness } from "./readiness.ts";
 import type { DeploymentRequest } from "./request.ts";
@@ -117,6 +118,7 @@ function valuesOf(
     stateDirectory: "/var/lib",
     capabilities: facts.capabilities,
     uuid: request.uuid,
+    instance: instanceOf(request.name),
   });
   return new Map([
     ...values,

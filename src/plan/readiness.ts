@@ -1,5 +1,6 @@
 import type { Probe, Readiness } from "../contract/readiness.ts";
 import { KeelsonError } from "../errors.ts";
+import { runtimeId } from "./name.ts";
 import type { ExecPlaces, Launch } from "./unit.ts";
 import { lastValue, parseUnit } from "./unit-file.ts";
 
@@ -107,7 +108,7 @@ function readyLines(probe: Probe, { runtime, name }: ExecPlaces): readonly strin
     case "file":
       return [`[ -e "/proc/$main/root"${quote(probe.path)} ]`];
     case "command":
-      return [`said=$(${runtime} exec ${name} ${probe.command.map(quote).join(" ")} 2>&1)`];
+      return [`said=$(${runtime} exec ${runtimeId(name)} ${probe.command.map(quote).join(" ")} 2>&1)`];
   }
 }
 

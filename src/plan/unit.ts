@@ -1,5 +1,6 @@
 import { renderUnit, type Template } from "../contract/template.ts";
 import type { Values } from "../contract/values.ts";
+import { instanceOf, runtimeId } from "./name.ts";
 import { recoveryUnit } from "./recovery.ts";
 import { allValues, type Directive, lastValue, parseUnit } from "./unit-file.ts";
 
@@ -57,7 +58,13 @@ export function launchOf(template: Template): Launch {
  * sh(1) as systemd reads it; systemd 254 has DelegateSubgroup= for this.
  */
 const leaveOwnCgroup =
-  "d=/sys/fs/cgroup$$(sed -n s/^0:://p /proc/self/cgroup)/start; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
+  "while read -r l; do case $$l in 0::*) d=/sys/fs/cgroup$${l#0::}/start;; esac; done </proc/self/cgroup; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
+
+/** Clears what a crash left. Asking the runtime costs half of what starting a container does, so it is asked where there is something. */
+function clearState(name: string, { runtime, runtimeName }: ExecPlaces): string {
+  const known = runtimeName === "runc" || runtimeName === "crun";
+  return `${known ? `[ ! -e /run/${runtimeName}/${name} ] || ` : ""}${runtime} delete -f ${name};`;
+}
 
 /** The sockets are for the process that LISTEN_PID names, which is the shell until a part of it says that it is that. */
 const ownSockets = "read -r LISTEN_PID rest </proc/self/stat;";
@@ -68,11 +75,12 @@ const ownSockets = "read -r LISTEN_PID rest </proc/self/stat;";
  * `start` notices at once when it ends before it is ready, which `run` does not.
  */
 export function planExecLines(launch: Launch, places: ExecPlaces): ExecLines {
-  const { name, runtime, destdir, pidFile, stopSignal } = places;
+  const { runtime, destdir, pidFile, stopSignal } = places;
+  const name = runtimeId(places.name);
   const remove = `${runtime} delete -f ${name}`;
   const kept = `--pid-file ${pidFile} --bundle ${destdir} ${name}`;
   const below = (commands: string): ExecLines => ({
-    execStart: `/bin/sh -c '${leaveOwnCgroup} ${commands}'`,
+    execStart: `/bin/sh -c '${clearState(name, places)} ${leaveOwnCgroup} ${commands}'`,
     execStop: "",
     execStartPre: remove,
     execStopPost: remove,
@@ -115,8 +123,14 @@ export function planExecLines(launch: Launch, places: ExecPlaces): ExecLines {
 export function cgroupsPathOf(launch: Launch, places: ExecPlaces, directives: readonly Directive[]): string {
   const { name, runtimeName } = places;
   if (runtimeName === "crun")
-    return `${slicePath(lastValue(directives, "Service", "Slice") ?? "system.slice")}/${name}.service/container`;
+    return `${slicePath(lastValue(directives, "Service", "Slice") ?? defaultSlice(name))}/${name}.service/container`;
   return launch === "embedded" ? `${name}.service/container` : "container";
+}
+
+/** Instances have one of their own, called by what they are instances of, with systemd's escapes. */
+function defaultSlice(name: string): string {
+  if (instanceOf(name) === "") return "system.slice";
+  return `system-${name.slice(0, name.indexOf("@")).replaceAll("-", "\\x2d")}.slice`;
 }
 
 /** `/a.slice/a-b.slice` for `a-b.slice`. https://www.freedesktop.org/software/systemd/man/252/systemd.slice.html */
@@ -175,7 +189,8 @@ function serviceLines(
   if (places.stopSignal !== "SIGTERM") lines.push(...missing(own, "Service", [["KillSignal", places.stopSignal]]));
   if (!allValues(own, "Service", "SuccessExitStatus").some((value) => /\b143\b/.test(value)))
     lines.push("SuccessExitStatus=143");
-  if (!hasCommand(own, "ExecStartPre", exec.execStartPre)) lines.push(`ExecStartPre=-${exec.execStartPre}`);
+  if (launch === "embedded" && !hasCommand(own, "ExecStartPre", exec.execStartPre))
+    lines.push(`ExecStartPre=-${exec.execStartPre}`);
   if (!hasCommand(own, "ExecStopPost", exec.execStopPost)) lines.push(`ExecStopPost=-${exec.execStopPost}`);
   return lines;
 }

@@ -59,6 +59,9 @@ const orders: readonly (readonly Member[])[] = [
   ["containerd", "flanneld", "etcd"],
   ["flanneld", "etcd", "containerd"],
   ["etcd", "containerd", "flanneld"],
+  ["containerd", "etcd", "flanneld"],
+  ["flanneld", "containerd", "etcd"],
+  ["etcd", "flanneld", "containerd"],
 ];
 
 const stackFile = resolve(import.meta.dirname, "../../examples/stack.conf");
@@ -116,6 +119,31 @@ describe("etcd, flanneld and containerd out of a registry", () => {
     await expect.poll(() => stateOf("flanneld"), { timeout: 60_000, interval: 200 }).toBe("active");
     expect(await stateOf("containerd")).toBe("active");
     expect(await host.machine.ok(["cat", "/run/flannel/subnet.env"])).toContain("FLANNEL_NETWORK=10.43.0.0/16\n");
+  });
+
+  it("74: all come up although etcd is killed in the middle of the boot, and containerd answers on its socket", async () => {
+    const kill = "[Service]\nType=oneshot\nExecStart=systemctl kill --signal=KILL etcd.service\n";
+    const unit = "/etc/systemd/system/kill-etcd.service";
+    await host.put(
+      unit,
+      `[Unit]\nAfter=etcd.service\nBefore=flanneld.service\n${kill}[Install]\nWantedBy=multi-user.target\n`,
+    );
+    await host.systemctl("enable", "kill-etcd");
+    await host.reboot();
+    const states = (): Promise<readonly unknown[]> => Promise.all(chain.map(stateOf));
+    await expect.poll(states, { timeout: 60_000, interval: 200 }).toEqual(["active", "active", "active"]);
+    expect(Number((await host.show("etcd.service", "NRestarts")).NRestarts)).toBeGreaterThanOrEqual(1);
+    expect(await host.machine.ok(["containerd-ctr", "version"])).toMatch(/Server:\n {2}Version: +1\.6/);
+    await host.systemctl("disable", "kill-etcd");
+    await host.machine.ok(["rm", unit]);
+  });
+
+  it("74: a shutdown with all of them running takes less than 5 seconds", async () => {
+    const begun = performance.now();
+    await host.machine.shutdown();
+    expect(performance.now() - begun).toBeLessThan(5000);
+    await host.reboot();
+    for (const name of chain) expect(await stateOf(name), name).toBe("active");
   });
 
   it("73: systemd finds nothing to say about their units", async () => {

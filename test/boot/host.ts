@@ -107,7 +107,7 @@ export async function hasController(host: Host, controller: string): Promise<boo
 /** Process ids to the cgroup each is in, of everything below the unit's own cgroup. */
 export async function processesOf(host: Host, name: string): Promise<Readonly<Record<string, string>>> {
   const { ControlGroup: group } = await host.show(`${name}.service`, "ControlGroup");
-  const list = `cd /sys/fs/cgroup && find .${group} -name cgroup.procs -exec grep -H . {} +`;
+  const list = `cd /sys/fs/cgroup && find '.${group}' -name cgroup.procs -exec grep -H . {} +`;
   const lines = (await host.machine.ok(["sh", "-c", list])).split("\n").filter(Boolean);
   return Object.fromEntries(
     lines.map((line) => {

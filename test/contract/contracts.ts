@@ -56,6 +56,7 @@ export const host: HostValues = {
   stateDirectory: "/var/lib",
   capabilities: ["CAP_CHOWN", "CAP_KILL"],
   uuid: "8c6f4c52-6c9e-4a3e-9d3c-3a3c1de1a001",
+  instance: "",
   execStart: "/usr/bin/runc run 'etcd'",
   execStop: "/usr/bin/runc kill 'etcd'",
   execStartPre: "",

@@ -63,6 +63,7 @@ describe("planValues", () => {
       IMAGE_NAME: host.imageName,
       IMAGE_ID: host.imageId,
       UUID: host.uuid,
+      INSTANCE: "",
       ALL_PROCESS_CAPABILITIES: ["CAP_CHOWN", "CAP_KILL"],
     };
     expect(Object.fromEntries([...values].map(([name, { value }]) => [name, value]))).toEqual(expected);

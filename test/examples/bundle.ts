@@ -51,7 +51,12 @@ export async function openBundle(
       uuid: "6e0b4d3c-0a53-4d3c-9b0a-3f6a1c1e2d10",
     },
     ...{ runDirectory: join(host, "run"), confDirectory: join(host, "etc"), stateDirectory: join(host, "var/lib") },
-    ...{ execStart: "/usr/sbin/runc run example", execStop: "/usr/sbin/runc kill example", execStartPre: "" },
+    ...{
+      execStart: "/usr/sbin/runc run example",
+      execStop: "/usr/sbin/runc kill example",
+      execStartPre: "",
+      instance: "",
+    },
     ...{ execStopPost: "", pidFile: "/run/example.pid", capabilities: await usableCapabilities() },
   });
   const { unit, config, tmpfiles } = contract;

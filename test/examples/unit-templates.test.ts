@@ -119,7 +119,6 @@ After=network.target
 
 [Service]
 ExecStart=/usr/sbin/runc run -d --pid-file /run/web.pid web
-ExecStartPre=-/usr/sbin/runc delete -f web
 ExecStopPost=-/usr/sbin/runc delete -f web
 PIDFile=/run/web.pid
 KillSignal=SIGQUIT
@@ -128,6 +127,12 @@ Restart=on-failure
 [Install]
 WantedBy=multi-user.target
 `);
+  });
+
+  it("waits for no network that comes later, and is not enabled beside what starts it", async () => {
+    const text = renderUnit(await template("service.hbs"), valuesOf({ BEFORE_NETWORK: true, TRIGGERED: true }));
+    expect(text).toMatch(/^\[Unit\]\nDescription=The web server\n\n\[Service\]\n/);
+    expect(text).not.toMatch(/network|Install/);
   });
 });
 

@@ -63,7 +63,7 @@ it("7: a tmpfiles file that is there is not overwritten, and nothing else is don
 
 it("20: a name that is no plain unit name is refused before anything else", async () => {
   const host = await makeHost();
-  const names = ["a/b", "-x", "x@y", "x y", "..", "ä", "x".repeat(64), ""];
+  const names = ["a/b", "-x", "x@", "@y", "x@y@z", "x@y/z", "x@y:z", "x y", "..", "ä", "x".repeat(64), ""];
   const before = await host.snapshot();
   for (const name of names) {
     const ran = await host.keelson("--json", "install", `--name=${name}`, "oci:/nowhere");

@@ -82,6 +82,9 @@ describe("the unit", () => {
         "SuccessExitStatus=1 143",
       ),
     );
+    expect(text).toContain(
+      "ExecStart=/bin/sh -c '[ ! -e /run/runc/etcd ] || /usr/sbin/runc delete -f etcd; while read",
+    );
     expect(text.startsWith("[Unit]\nDescription=etcd\n[Service]\n")).toBe(true);
     const added = text.slice(text.indexOf("# Added by keelson."));
     expect(added.split("\n")).toEqual([
@@ -94,7 +97,6 @@ describe("the unit", () => {
       "PIDFile=/run/container-etcd.pid",
       "Delegate=yes",
       "SyslogIdentifier=etcd",
-      "ExecStartPre=-/usr/sbin/runc delete -f etcd",
       "ExecStopPost=-/usr/sbin/runc delete -f etcd",
       "",
     ]);
@@ -126,6 +128,14 @@ describe("the unit", () => {
       expect.objectContaining({ code: "E_UNIT" }),
     );
   });
+});
+
+it("an instance is called by a name that the runtime takes, and with crun is in the slice that systemd gives it", () => {
+  const instance = { ...places, name: "my-web@a.b", runtimeName: "crun" };
+  expect(cgroupsPathOf("forking", instance, [])).toBe(
+    "/system.slice/system-my\\x2dweb.slice/my-web@a.b.service/container",
+  );
+  expect(planExecLines("forking", instance).execStartPre).toBe("/usr/sbin/runc delete -f my-web+a.b");
 });
 
 describe("75: the container's cgroup", () => {
