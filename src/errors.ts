@@ -63,7 +63,7 @@ export const errorCodes = {
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
 /** Exit statuses that are no failure; the others belong to a code. */
-export const statuses = { done: 0, drift: 9, changes: 10 } as const;
+export const statuses = { done: 0, absent: 3, drift: 9, changes: 10 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
 

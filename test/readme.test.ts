@@ -8,6 +8,7 @@ import { controlNames } from "../src/contract/exports.ts";
 import { variablesIn } from "../src/contract/template.ts";
 import { builtInVariables, forcedVariables, weakVariables } from "../src/contract/values.ts";
 import { errorCodes, statuses } from "../src/errors.ts";
+import { causeCodes } from "../src/plan/causes.ts";
 import { environmentVariables, settingKeys, settingsPath } from "../src/settings.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -66,6 +67,10 @@ describe("README", () => {
   it("lists every error code with its exit status and meaning, and no other", () => {
     const codes = Object.entries(errorCodes).map(([code, { status, meaning }]) => [code, String(status), meaning]);
     expect(tableUnder("### Error codes")).toEqual(codes);
+  });
+
+  it("lists every cause, and no other", () => {
+    expect(tableUnder("#### Causes")).toEqual(Object.entries(causeCodes));
   });
 
   it("lists every exit status", () => {

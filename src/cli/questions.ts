@@ -32,6 +32,7 @@ export function addQuestions(program: Command, act: Act): void {
         return status(world);
       }),
     );
+  addWhy(program, act);
   addGraph(program, act);
   addVerify(program, act);
   program
@@ -41,6 +42,18 @@ export function addQuestions(program: Command, act: Act): void {
       act(async (world) => {
         const { recover } = await import("../commands/recover.ts");
         await recover(world);
+      }),
+    );
+}
+
+function addWhy(program: Command, act: Act): void {
+  program
+    .command("why <name>")
+    .description("say why a container is not up, or not well, and what to type next")
+    .action(
+      act(async (world, name: string) => {
+        const { why } = await import("../commands/why.ts");
+        return why(world, name);
       }),
     );
 }

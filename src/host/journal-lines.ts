@@ -29,3 +29,58 @@ export async function lastLines(unit: string, begun: number): Promise<readonly s
     return [];
   }
 }
+
+/** What the journal has of a start of a unit. */
+export interface StartJournal {
+  /** The last lines that its programs wrote, without what systemd says of it. */
+  readonly output: readonly string[];
+  /** systemd saw a process of it killed for want of memory; a unit that is delegated to does not fail as such by it. */
+  readonly outOfMemory: boolean;
+  /** systemd refused to start it once more. A unit that has failed before keeps the result of that. */
+  readonly limited: boolean;
+}
+
+/** SD_MESSAGE_UNIT_OUT_OF_MEMORY and SD_MESSAGE_UNIT_OOMD_KILL of systemd's sd-messages.h. */
+const outOfMemory = ["fe6faa94e7774663a0da52717891d8ef", "d989611b15e44c9dbf31e3c81256e4ed"];
+
+/** What is there of a unit since `begun` (milliseconds since 1970); nothing where there is no journalctl. Never throws, as lastLines. */
+export async function readStart(unit: string, begun: number): Promise<StartJournal> {
+  const journalctl = programPath("journalctl");
+  const nothing = { output: [], outOfMemory: false, limited: false };
+  if (journalctl === undefined) return nothing;
+  try {
+    await runProgram(journalctl, ["--sync"], journalTimeout);
+    const options = ["--quiet", "--no-pager", "--output=json", "--reverse", `--lines=${kept * 5}`];
+    const { stdout } = await runProgram(
+      journalctl,
+      [...options, `--since=@${begun / 1000}`, `--unit=${unit}`],
+      journalTimeout,
+    );
+    const lines = stdout.split("\n").filter((line) => line !== "");
+    const entries = lines.toReversed().map((line): Entry => JSON.parse(line));
+    // What systemd says of a unit names it in UNIT.
+    const own = entries.filter(({ UNIT }) => UNIT !== undefined);
+    return {
+      output: entries
+        .filter(({ UNIT }) => UNIT === undefined)
+        .map(messageOf)
+        .slice(-kept),
+      outOfMemory: own.some(({ MESSAGE_ID }) => outOfMemory.includes(MESSAGE_ID ?? "")),
+      limited: own.some((entry) => messageOf(entry).endsWith("Start request repeated too quickly.")),
+    };
+  } catch {
+    return nothing;
+  }
+}
+
+/** In the journal's JSON. */
+interface Entry {
+  readonly MESSAGE?: unknown;
+  readonly MESSAGE_ID?: string;
+  readonly UNIT?: string;
+}
+
+/** A message that is no text is given as its bytes, one that is too long as null. */
+function messageOf({ MESSAGE: message }: Entry): string {
+  return Array.isArray(message) ? Buffer.from(message.map(Number)).toString() : String(message ?? "");
+}

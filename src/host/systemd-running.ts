@@ -18,6 +18,7 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
   };
   return {
     running: true,
+    bus: connect,
     reload: () => call("Reload", ""),
     enable: async (unit: string) => {
       await call("EnableUnitFiles", "asbb", [unit], false, false);

@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
 import { programPath, runProgram } from "./program.ts";
+import type { Bus } from "./systemd-bus.ts";
 import { openEarlySystemd } from "./systemd-early.ts";
 import { openOfflineSystemd } from "./systemd-offline.ts";
 import { openRunningSystemd } from "./systemd-running.ts";
@@ -12,6 +13,8 @@ import type { Dependents, Meanwhile, UnitState } from "./unit-state.ts";
 export interface Systemd {
   /** true: a manager runs and is spoken to over D-Bus; false: links only, nothing is started. */
   readonly running: boolean;
+  /** The connection to the manager, made on first use; absent where none runs, or it is not on the bus yet. Throws E_SYSTEMD. */
+  readonly bus?: () => Promise<Bus>;
   /** Makes systemd read unit files again; enable and disable do not do it by themselves. */
   reload(): Promise<void>;
   /** Enables by [Install], with what Also= names; gives the links made or found. Throws E_SYSTEMD, E_FILE_EXISTS, E_UNIT. */

@@ -1,10 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { KeelsonError } from "../errors.ts";
-import type { HealthCheck } from "../image/health.ts";
 import type { HostChange } from "../plan/change.ts";
-import { runtimeId } from "../plan/name.ts";
+import { checkHealth } from "./health.ts";
 import { lastLines } from "./journal-lines.ts";
-import { runProgram } from "./program.ts";
 import type { Systemd } from "./systemd.ts";
 import type { UnitState } from "./unit-state.ts";
 
@@ -79,17 +77,6 @@ async function fallenOf(others: readonly string[], systemd: Systemd): Promise<st
       return `${unit}, which depends on it, is ${state.activeState} (result ${state.result})`;
   }
   return undefined;
-}
-
-async function checkHealth(request: WatchRequest, health: HealthCheck): Promise<string | undefined> {
-  const { status, stdout, stderr } = await runProgram(
-    request.runtime,
-    ["exec", runtimeId(request.name), ...health.command],
-    health.timeout,
-  );
-  if (status === 0) return undefined;
-  const said = `${stdout}${stderr}`.trim().split("\n").at(-1) ?? "";
-  return `${health.command.join(" ")} ${status < 0 ? "took too long" : `ended with ${status}`}${said === "" ? "" : `: ${said}`}`;
 }
 
 async function stateOf(unit: string, systemd: Systemd): Promise<UnitState> {
