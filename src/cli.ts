@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { addChanges, addPlan } from "./cli/changes.ts";
 import type { Action } from "./cli/command.ts";
+import { addInside, separateCommand } from "./cli/inside.ts";
 import { addQuestions } from "./cli/questions.ts";
 import { addRegistry } from "./cli/registry.ts";
 import { addStore } from "./cli/store.ts";
@@ -25,7 +26,7 @@ export type OpenWorld = (options: GlobalOptions) => Promise<World>;
 export async function run(argv: readonly string[], version: string, open: OpenWorld): Promise<void> {
   const program = commandLine(version, open);
   try {
-    await program.parseAsync(argv, { from: "user" });
+    await program.parseAsync(separateCommand(program, argv), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
@@ -65,5 +66,6 @@ export function commandLine(version: string, open: OpenWorld): Command {
   addStore(program, act);
   addRegistry(program, act);
   addQuestions(program, act);
+  addInside(program, act);
   return program;
 }

@@ -103,6 +103,14 @@ function writerPlaces(world: World): WriterPlaces {
   return { paths, host: transactionHost(world), wait, signal, keep: settings.keep, say: output.message };
 }
 
+/** Throws E_USAGE where the root is another than this host's: no program of that is executed. */
+export function hereOnly({ root }: World, verb: string): void {
+  if (root.prefix === "") return;
+  throw new KeelsonError("E_USAGE", `keelson ${verb} acts on this host, not on the one below ${root.prefix}`, {
+    hint: "Leave out --root, or run keelson on the booted host.",
+  });
+}
+
 /** The host as planning sees it, with the containers that are installed, or with these instead. */
 export function hostFacts(
   { root, settings, keelson, paths }: World,

@@ -2,7 +2,7 @@ import { parseListen } from "../contract/listen.ts";
 import { parseSet } from "../contract/values.ts";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainer, stageDeployment } from "../host/deployments.ts";
-import { type OnceBundle, runOnce, writeOnceBundle } from "../host/once.ts";
+import { runOnce } from "../host/once.ts";
 import { transact } from "../host/transaction.ts";
 import { containerNameOf } from "../image/reference.ts";
 import type { DeployedService, Deployment } from "../plan/deployment.ts";
@@ -15,7 +15,7 @@ import { readReference } from "../store/find-images.ts";
 import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameImage, nameInBundle } from "./name.ts";
-import { announce, checkUnitFree, type ProposalRequest, propose, readContent, runsOnce } from "./propose.ts";
+import { announce, checkUnitFree, type ProposalRequest, propose, readContent, runsOnce, stageOnce } from "./propose.ts";
 import { fetchImage, type ImageAtHand, type PullRequest, planNames, trustedImage } from "./pull.ts";
 
 interface WholeRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
@@ -57,13 +57,13 @@ export async function install(world: World, given: InstallRequest): Promise<numb
     try {
       const proposal = await proposeSwitch(world, request, name, image);
       announce(world, proposal.deployment);
-      return runsOnce(image) ? stageOnce(world, image, proposal) : await place(world, image, proposal);
+      return runsOnce(image) ? stageOnce(world, image, proposal.deployment) : await place(world, image, proposal);
     } finally {
       image.stage?.discard();
     }
   });
   await remember();
-  if ("path" in done) return runOnce(done, world.systemd);
+  if ("path" in done) return runOnce(done, world.systemd, world.signal);
   const { deployment, plan } = done;
   const started = starts(world, request) && deployment.service !== undefined;
   if (started) for (const unit of startedBy(deployment.service)) await world.systemd.start(unit);
@@ -150,17 +150,6 @@ async function place(world: World, image: ImageAtHand, proposal: Proposal): Prom
     transactionHost(world),
   );
   return proposal;
-}
-
-/** The bundle is run when the store's lock is free again: it may run for long. */
-function stageOnce(world: World, image: ImageAtHand, { deployment }: Proposal): OnceBundle {
-  image.publish();
-  return writeOnceBundle(
-    world.paths.once,
-    deployment,
-    image.tree,
-    image.stage?.repository ?? openRepository(world.paths.repository),
-  );
 }
 
 /** Where no manager runs there is nothing to start; enabled, it starts with the host. */

@@ -4,6 +4,7 @@ import type { Phase } from "../contract/phase.ts";
 import { KeelsonError } from "../errors.ts";
 import { nextGeneration } from "../host/deployments.ts";
 import { type HostTree, hostTree } from "../host/host-tree.ts";
+import { type OnceBundle, writeOnceBundle } from "../host/once.ts";
 import { readOverrides } from "../host/overrides.ts";
 import { findRuntime } from "../host/runtime.ts";
 import { findUnit } from "../host/unit-origin.ts";
@@ -18,6 +19,7 @@ import type { ReadContent } from "../plan/preview.ts";
 import { stackOverrides } from "../plan/stack.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
+import { openRepository } from "../store/repository.ts";
 import { findObject } from "../store/store.ts";
 import { hostFacts, type World } from "../world.ts";
 import type { ImageAtHand } from "./pull.ts";
@@ -37,6 +39,8 @@ export interface ProposalRequest {
   readonly keepExisting: boolean;
   /** What a stack file says of it. */
   readonly stack?: DeployedStack | undefined;
+  /** It is to be run, whatever its label says: on a root that may be written to, and with nothing of it on the host. */
+  readonly once?: boolean;
 }
 
 /** The next deployment of `name` from an image: its contract read, rendered and checked. Nothing is written. */
@@ -54,6 +58,7 @@ export async function propose(
   checkMountPoints(tree);
   const read = (path: string): string => readTreeText(tree, path, readFile);
   const contract = parseContract(readExports(tree, readFile, settings.templateSize));
+  const once = request.once === true || runsOnce(image);
   const configured = request.runtime ?? settings.runtime;
   const { digest, id, commit, verified } = image.image;
   return planDeployment(
@@ -70,8 +75,8 @@ export async function propose(
         ...(verified === undefined ? {} : { verified }),
       },
       imageConfig: image.config,
-      contract: runsOnce(image) ? withoutHost(contract) : contract,
-      writable: runsOnce(image),
+      contract: once ? withoutHost(contract) : contract,
+      writable: once,
       set: request.set,
       uuid: request.uuid,
       phase: request.phase,
@@ -192,4 +197,15 @@ export function announce(world: World, deployment: Deployment): void {
 /** What runs once brings neither unit nor host files. */
 function withoutHost(contract: Contract): Contract {
   return { ...contract, hostfs: [], manifest: { ...contract.manifest, noContainerService: true } };
+}
+
+/** The bundle is run when the store's lock is free again: it may run for long. */
+export function stageOnce(world: World, image: ImageAtHand, deployment: Deployment): OnceBundle {
+  image.publish();
+  return writeOnceBundle(
+    world.paths.once,
+    deployment,
+    image.tree,
+    image.stage?.repository ?? openRepository(world.paths.repository),
+  );
 }

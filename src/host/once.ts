@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KeelsonError } from "../errors.ts";
@@ -11,7 +10,8 @@ import { onFile } from "../store/name-file.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Repository } from "../store/repository.ts";
 import { removeIfEmpty } from "../store/store.ts";
-import { environment, programPath, runProgram } from "./program.ts";
+import { runAttached } from "./attached.ts";
+import { programPath, runProgram } from "./program.ts";
 import type { Systemd } from "./systemd.ts";
 
 /** A bundle that is run once and thrown away. */
@@ -44,7 +44,7 @@ export function writeOnceBundle(
  * Runs the bundle to its end, this terminal its own, and removes it; the exit status. What the container writes to its root
  * goes to a layer above the image's files, which belong to the store.
  */
-export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<number> {
+export async function runOnce(bundle: OnceBundle, systemd: Systemd, signal: AbortSignal): Promise<number> {
   const { path, deployment } = bundle;
   const id = `${runtimeId(deployment.name)}-${process.pid}`;
   const tmpfiles = existsSync(join(path, "tmpfiles.conf")) ? join(path, "tmpfiles.conf") : undefined;
@@ -52,7 +52,7 @@ export async function runOnce(bundle: OnceBundle, systemd: Systemd): Promise<num
   try {
     if (tmpfiles !== undefined) await systemd.tmpfiles("create", tmpfiles);
     await mountRoot(path, mounts);
-    return await exitStatus(deployment.runtime, ["run", "--bundle", path, id]);
+    return await runAttached(deployment.runtime, ["run", "--bundle", path, id], signal);
   } finally {
     for (const mount of mounts.toReversed()) await runMount("umount", [mount]);
     if (tmpfiles !== undefined) await systemd.tmpfiles("remove", tmpfiles);
@@ -104,12 +104,4 @@ async function runMount(name: string, argv: readonly string[]): Promise<void> {
       hint: "An image that runs once needs mount(8) and an overlay file system for what it writes.",
     },
   );
-}
-
-function exitStatus(program: string, argv: readonly string[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, argv, { stdio: "inherit", env: environment });
-    child.on("error", reject);
-    child.on("close", (status, signal) => resolve(status ?? (signal === null ? 1 : 128)));
-  });
 }
