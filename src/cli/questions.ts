@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { BootRequest } from "../commands/boot.ts";
 import type { GraphRequest } from "../commands/graph.ts";
 import { type Act, tlsVerify } from "./command.ts";
 
@@ -34,6 +35,7 @@ export function addQuestions(program: Command, act: Act): void {
     );
   addWhy(program, act);
   addGraph(program, act);
+  addBoot(program, act);
   addVerify(program, act);
   program
     .command("recover")
@@ -68,6 +70,19 @@ function addGraph(program: Command, act: Act): void {
       act(async (world, names: readonly string[], options: Pick<GraphRequest, "format">) => {
         const { graph } = await import("../commands/graph.ts");
         await graph(world, { names, ...options });
+      }),
+    );
+}
+
+function addBoot(program: Command, act: Act): void {
+  program
+    .command("boot [name]")
+    .description("show when each service of this boot was queued, started and ready, beside the targets")
+    .addOption(new Option("--format <format>", "text or svg").choices(["text", "svg"]).default("text"))
+    .action(
+      act(async (world, name: string | undefined, options: Pick<BootRequest, "format">) => {
+        const { boot } = await import("../commands/boot.ts");
+        await boot(world, { name, ...options });
       }),
     );
 }

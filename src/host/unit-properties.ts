@@ -35,3 +35,7 @@ function propertiesOf(values: ReadonlyMap<string, unknown>): UnitProperties {
     },
   };
 }
+/** The properties of systemd itself. */
+export async function readManagerProperties(bus: Bus): Promise<UnitProperties> {
+  return propertiesOf(await readAll(bus, managerPath, "Manager"));
+}
