@@ -43,6 +43,7 @@ export const errorCodes = {
   E_UNIT: { status: 1, meaning: "the rendered unit is not one that systemd would read as written" },
   E_TMPFILES: { status: 1, meaning: "the rendered tmpfiles lines are not well formed" },
   E_HOST_FILE: { status: 1, meaning: "a host file of the image may not be put where the image wants it" },
+  E_MOUNT: { status: 1, meaning: "a tree could not be mounted or unmounted" },
   E_NO_SHELL: { status: 1, meaning: "the container's image has no shell" },
   E_RUNTIME: { status: 1, meaning: "the OCI runtime is not installed or does not answer" },
 

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { LogsRequest } from "../commands/logs.ts";
+import type { MountRequest } from "../commands/mount.ts";
 import type { RunRequest } from "../commands/run.ts";
 import { type Act, collect, platform, tlsVerify } from "./command.ts";
 
@@ -25,6 +26,7 @@ export function addInside(program: Command, act: Act): void {
     );
   addRun(program, act);
   addLogs(program, act);
+  addMount(program, act);
   program
     .command("top [names...]")
     .description("show the processes of containers")
@@ -63,6 +65,29 @@ function addLogs(program: Command, act: Act): void {
       act(async (world, name: string, options: Omit<LogsRequest, "name">) => {
         const { logs } = await import("../commands/logs.ts");
         return logs(world, { name, ...options });
+      }),
+    );
+}
+
+function addMount(program: Command, act: Act): void {
+  program
+    .command("mount <image> <directory>")
+    .description("show the files of a container or an image at a directory, read-only")
+    .addOption(platform())
+    .addOption(tlsVerify())
+    .action(
+      act(async (world, image: string, directory: string, options: Pick<MountRequest, "platform" | "tlsVerify">) => {
+        const { mount } = await import("../commands/mount.ts");
+        await mount(world, { image, directory, ...options });
+      }),
+    );
+  program
+    .command("unmount <directory>")
+    .description("take away what mount has shown at a directory")
+    .action(
+      act(async (world, directory: string) => {
+        const { unmount } = await import("../commands/mount.ts");
+        await unmount(world, directory);
       }),
     );
 }

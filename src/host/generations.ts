@@ -7,6 +7,7 @@ import { textState } from "../plan/file-state.ts";
 import { namesIn } from "../store/directory.ts";
 import { setMark, syncDirectory, writeDurably } from "../store/durable.ts";
 import { removeFile, removeTree } from "../store/remove.ts";
+import { mountedSources } from "./mounts.ts";
 import type { HostRoot } from "./root.ts";
 
 const privateMode = 0o600;
@@ -103,7 +104,7 @@ export interface Place {
 
 /**
  * The deployments beyond the newest `keep`; of those that failed only the last is kept, beside them, to be looked at.
- * Never the current one, a pinned one, or one that a process still lives in.
+ * Never the current one, a pinned one, or one that a process still lives in, or that is mounted.
  */
 export function spareGenerations(directory: string, name: string, keep: number): readonly Place[] {
   const generations = readGenerations(directory, name);
@@ -112,10 +113,10 @@ export function spareGenerations(directory: string, name: string, keep: number):
   const old = [...good.slice(0, Math.max(0, good.length - keep)), ...failed.slice(0, -1)];
   const candidates = old.filter(({ current, pinned }) => !current && !pinned);
   if (candidates.length === 0) return [];
-  const inUse = [...rootsInUse()];
+  const inUse = [...mountedSources()];
   // The kernel names a root from the top of its own file system, which need not be the host's.
   return candidates
-    .filter(({ number }) => !inUse.some((root) => root.includes(`/${name}/${number}/`)))
+    .filter(({ number }) => !inUse.some((root) => root.endsWith(`/${name}/${number}/rootfs`)))
     .map(({ number }) => ({ name, number }));
 }
 
@@ -166,23 +167,6 @@ export function readHolders(directory: string): readonly Holder[] {
         deployment === undefined ? [] : [{ name, number, current, deployment }],
       ),
     );
-}
-
-/** The mount sources of every process's root, as far as the kernel names them: a container's root is its deployment's. */
-function rootsInUse(): ReadonlySet<string> {
-  const roots = new Set<string>();
-  for (const pid of namesIn("/proc").filter((entry) => /^[0-9]+$/.test(entry))) {
-    try {
-      for (const line of readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n")) {
-        const [, , , source, target] = line.split(" ");
-        if (target === "/" && source !== undefined && source !== "/") roots.add(source);
-      }
-    } catch (error) {
-      // Processes come and go, and some are nobody's to look at.
-      if (!["ENOENT", "ESRCH", "EACCES", "EINVAL"].includes(errnoOf(error) ?? "")) throw error;
-    }
-  }
-  return roots;
 }
 
 function currentOf(container: string): number | undefined {

@@ -11,6 +11,7 @@ import { removeFile, removeTree } from "../store/remove.ts";
 import type { StorePaths } from "../store/store.ts";
 import { readContainers, unfinishedDeployments } from "./deployments.ts";
 import { type Holder, type Place, readHolders, removeGeneration, spareGenerations } from "./generations.ts";
+import { leftCheckouts } from "./mounts.ts";
 import { leftBundles } from "./once.ts";
 
 /** What nobody needs, and what its removal frees. */
@@ -39,6 +40,7 @@ export function planPrune(paths: StorePaths, keep: number): PrunePlan {
     ...unfinishedDeployments(paths.deployments),
     ...besides(paths.deployments),
     ...leftBundles(paths.once),
+    ...leftCheckouts(paths.mounts),
   ];
   const generations = readable
     .flatMap((name) => spareGenerations(paths.deployments, name, keep))

@@ -6,6 +6,7 @@ import { sweepStaging } from "../store/repository.ts";
 import { makeState, removeEmptyStore, type StorePaths } from "../store/store.ts";
 import { readContainers, sweepDeployments } from "./deployments.ts";
 import { readHolders, sweepIfMarked } from "./generations.ts";
+import { sweepMounts } from "./mounts.ts";
 import { sweepOnce } from "./once.ts";
 import { finishPrune } from "./prune.ts";
 import { readJournal, recover, type TransactionHost } from "./transaction.ts";
@@ -82,6 +83,7 @@ function sweep({ paths, keep }: WriterPlaces): string | undefined {
   sweepDeployments(paths.deployments);
   sweepIfMarked(paths.deployments, keep);
   sweepOnce(paths.once);
+  sweepMounts(paths.mounts);
   sweepStaging(paths.repository);
   try {
     finishPrune(paths, keep);

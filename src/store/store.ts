@@ -20,6 +20,8 @@ export interface StorePaths {
   readonly deployments: string;
   /** Bundles of containers that run once. */
   readonly once: string;
+  /** Trees of images that are mounted. */
+  readonly mounts: string;
   readonly journal: string;
   readonly lock: string;
 }
@@ -32,6 +34,7 @@ export function storePaths(state: string): StorePaths {
     images: join(state, "images"),
     deployments: join(state, "deployments"),
     once: join(state, "once"),
+    mounts: join(state, "mounts"),
     journal: join(state, "journal", "transaction"),
     lock: join(state, "lock"),
   };
