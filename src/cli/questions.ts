@@ -25,12 +25,12 @@ export function addQuestions(program: Command, act: Act): void {
     );
   addHistory(program, act);
   program
-    .command("status")
+    .command("status [name]")
     .description("say whether all is well: services that failed, what is not as it was installed")
     .action(
-      act(async (world) => {
+      act(async (world, name: string | undefined) => {
         const { status } = await import("../commands/status.ts");
-        return status(world);
+        return status(world, name);
       }),
     );
   addWhy(program, act);

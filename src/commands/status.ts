@@ -1,6 +1,6 @@
 import { statuses } from "../errors.ts";
 import { type CheckPlaces, checkDeployment, openTrees } from "../host/check.ts";
-import { type InstalledContainer, readContainers } from "../host/deployments.ts";
+import { type InstalledContainer, readContainers, readCurrent } from "../host/deployments.ts";
 import { type DriftRow, describeDrift, driftLine } from "../host/drift.ts";
 import { isEnabled, readStates } from "../host/service.ts";
 import { readJournal } from "../host/transaction.ts";
@@ -28,11 +28,11 @@ interface Row {
 /**
  * Whether all is well: the state of each service, what a look at the current deployment finds that is not as it was
  * installed, and a change that was interrupted. Files of the host are read, of the tree only the inodes. The exit status
- * tells whether it is.
+ * tells whether it is. With a name, only of that container; throws E_NOT_FOUND.
  */
-export async function status(world: World): Promise<number> {
+export async function status(world: World, name?: string): Promise<number> {
   const { paths, output } = world;
-  const containers = readContainers(paths.deployments);
+  const containers = chosen(paths.deployments, name);
   const states = await readStates(containers, world.systemd);
   const places = {
     ...transactionHost(world),
@@ -42,7 +42,8 @@ export async function status(world: World): Promise<number> {
     compare: sameMetadata,
   };
   const rows = containers.map((container) => describe(container, states, places, world.rootPath));
-  const journal = readJournal(places);
+  const found = readJournal(places);
+  const journal = name === undefined || found?.name === name ? found : undefined;
   const clean = journal === undefined && rows.every(isWell);
   const interrupted = journal === undefined ? null : { verb: journal.verb, name: journal.name };
   output.answer({ clean, interrupted, containers: rows }, [
@@ -53,6 +54,14 @@ export async function status(world: World): Promise<number> {
     ...rows.flatMap(linesOf),
   ]);
   return clean ? statuses.done : statuses.drift;
+}
+
+function chosen(deployments: string, name: string | undefined): readonly InstalledContainer[] {
+  const all = readContainers(deployments);
+  if (name === undefined) return all;
+  const named = all.filter((container) => container.name === name);
+  if (named.length === 0) readCurrent(deployments, name);
+  return named;
 }
 
 function describe(

@@ -99,3 +99,15 @@ it("status tells of a change that was interrupted", async () => {
   await host.answer("recover");
   expect(await host.answer("status")).toMatchObject({ clean: true, interrupted: null });
 });
+
+it("status of one container says nothing of the others", async () => {
+  const host = await installed("bar", "foo");
+  await rm(host.path("/usr/local/bin/fooctl"));
+  expect(await host.answer("status", "bar")).toEqual({
+    clean: true,
+    interrupted: null,
+    containers: [{ name: "bar", generation: 1, ...well, problem: null }],
+  });
+  expect((await host.keelson("status", "foo")).status).toBe(9);
+  expect((await host.refused(3, "status", "none")).code).toBe("E_NOT_FOUND");
+});
