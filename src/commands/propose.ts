@@ -10,7 +10,7 @@ import { findRuntime } from "../host/runtime.ts";
 import { findUnit } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
-import type { DeployedStack, Deployment, FileContent } from "../plan/deployment.ts";
+import type { DeployedImage, DeployedStack, Deployment, FileContent } from "../plan/deployment.ts";
 import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
 import type { HostFacts } from "../plan/facts.ts";
 import { planDeployment } from "../plan/next.ts";
@@ -60,20 +60,12 @@ export async function propose(
   const contract = parseContract(readExports(tree, readFile, settings.templateSize));
   const once = request.once === true || runsOnce(image);
   const configured = request.runtime ?? settings.runtime;
-  const { digest, id, commit, verified } = image.image;
   return planDeployment(
     {
       name,
       generation: nextGeneration(paths.deployments, name),
       created: world.now().toISOString(),
-      image: {
-        reference: image.image.reference ?? digest,
-        digest,
-        id,
-        commit,
-        platform: formatPlatform(image.config.platform),
-        ...(verified === undefined ? {} : { verified }),
-      },
+      image: deployedImage(image),
       imageConfig: image.config,
       contract: once ? withoutHost(contract) : contract,
       writable: once,
@@ -95,6 +87,13 @@ export async function propose(
     },
     facts,
   );
+}
+
+function deployedImage({ image, config }: ImageAtHand): DeployedImage {
+  const { digest, id, commit, verified } = image;
+  const reference = image.reference ?? digest;
+  const platform = formatPlatform(config.platform);
+  return { reference, digest, id, commit, platform, ...(verified === undefined ? {} : { verified }) };
 }
 
 /** What the next deployment of a container has of the one before. */
