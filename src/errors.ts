@@ -41,7 +41,10 @@ export const errorCodes = {
   E_VALUE: { status: 1, meaning: "a value may not stand where a template puts it" },
   E_CONFIG: { status: 1, meaning: "the rendered config.json is not one that keelson runs" },
   E_UNIT: { status: 1, meaning: "the rendered unit is not one that systemd would read as written" },
-  E_TMPFILES: { status: 1, meaning: "the rendered tmpfiles lines are not well formed" },
+  E_TMPFILES: {
+    status: 1,
+    meaning: "the rendered tmpfiles lines are not well formed, or would remove what is the host's",
+  },
   E_HOST_FILE: { status: 1, meaning: "a host file of the image may not be put where the image wants it" },
   E_MOUNT: { status: 1, meaning: "a tree could not be mounted or unmounted" },
   E_NO_SHELL: { status: 1, meaning: "the container's image has no shell" },

@@ -7,7 +7,7 @@ import type { DeployedTmpfiles, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { missingParents } from "./host-files.ts";
 import type { DeploymentRequest } from "./request.ts";
-import { madeBy, parseTmpfiles, type TmpfilesLine, tmpfilesForBinds } from "./tmpfiles.ts";
+import { madeBy, parseTmpfiles, refuseClearing, type TmpfilesLine, tmpfilesForBinds } from "./tmpfiles.ts";
 
 export interface PlannedState {
   /** Absent when there are no lines. */
@@ -43,6 +43,7 @@ export function planState(
     absent.filter((bind) => !files.includes(bind)),
   );
   const lines = parseTmpfiles(text, name);
+  refuseClearing(lines, name);
   const warnings = files
     .filter(({ source }) => !lines.some((line) => line.path === source))
     .map(({ source }) => `${printable(source)} is bound into the container and does not exist`);

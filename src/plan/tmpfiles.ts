@@ -9,8 +9,12 @@ export interface TmpfilesLine {
   readonly mode: string;
   readonly user: string;
   readonly group: string;
+  readonly age: string;
   readonly text: string;
 }
+
+/** Directories that belong to the host wholly: what is in them is not an image's to remove. */
+const hostOnly = /^\/(?:usr|s?bin|lib\w*|boot|efi|dev|proc|sys|root|home)(?:\/|$)/;
 
 /**
  * The lines of a rendered tmpfiles file. Throws E_TMPFILES for one that systemd-tmpfiles would refuse.
@@ -22,7 +26,7 @@ export function parseTmpfiles(text: string, name: string): readonly TmpfilesLine
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
     const fields = line.match(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+/g) ?? [];
-    const [type = "", quotedPath = "", mode = "-", user = "-", group = "-"] = fields;
+    const [type = "", quotedPath = "", mode = "-", user = "-", group = "-", age = "-"] = fields;
     const path = quotedPath.replace(/^(["'])(.*)\1$/, "$2");
     if (!/^[a-zA-Z][!+\-=~^$]*$/.test(type) || !path.startsWith("/") || path.split("/").includes("..")) {
       throw new KeelsonError(
@@ -33,9 +37,28 @@ export function parseTmpfiles(text: string, name: string): readonly TmpfilesLine
         },
       );
     }
-    lines.push({ type, path, mode, user, group, text: line });
+    lines.push({ type, path, mode, user, group, age, text: line });
   }
   return lines;
+}
+
+/**
+ * Throws E_TMPFILES for a line that would remove what is not one container's: of the types r, R and D, or with an age, for
+ * a directory that stands nearer to the root than those of containers do, or that is the host's.
+ */
+export function refuseClearing(lines: readonly TmpfilesLine[], name: string): void {
+  for (const { type, path, age, text } of lines) {
+    if (!/^[rRD]/.test(type) && age === "-") continue;
+    const depth = path.split("/").filter((part) => !/^(?:\.?$|[*?[])/.test(part)).length;
+    if (depth >= (/^\/+run\//.test(path) ? 2 : 3) && !hostOnly.test(path.replace(/\/+/g, "/"))) continue;
+    throw new KeelsonError(
+      "E_TMPFILES",
+      `${name}: ${printable(JSON.stringify(text.slice(0, 80)))} would remove what is the host's`,
+      {
+        hint: "Lines that remove, or have an age, are for directories of the container, such as /var/lib/NAME.",
+      },
+    );
+  }
 }
 
 /** Directories that the lines make: types d, D, v, q, Q and e, without those whose path holds a specifier or pattern. */

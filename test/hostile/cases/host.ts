@@ -101,7 +101,7 @@ export const host = casesOf(
     refused("E_VALUE_MISSING", /constructor/),
   ],
   ["a value for what keelson sets itself", withSet("EXEC_START=/bin/sh"), refused("E_SET", /EXEC_START/)],
-  ...["../x", "-flag", ".", "a/b", "a@b", "a b", "a\nb", "a%b", "n".repeat(64), "\u00e9", ""].map(
+  ...["../x", "-flag", ".", "a/b", "a@", "@b", "a@b@c", "a b", "a\nb", "a%b", "n".repeat(64), "\u00e9", ""].map(
     (name) => [`the name ${JSON.stringify(name)}`, named(name), refused("E_NAME", /./)] as const,
   ),
   [
@@ -168,6 +168,14 @@ export const host = casesOf(
     },
     refused("E_VALUE", /RECEIVER/),
   ],
+  ...["R! /etc", "R /var/lib/*", "D /usr/lib/app 0755 0 0 - -", "d /var/log 0755 0 0 1d -"].map(
+    (line) =>
+      [
+        `the tmpfiles line ${line}`,
+        image({ tmpfiles: `${line}\n` }),
+        refused("E_TMPFILES", /would remove what is the host's/),
+      ] as const,
+  ),
   [
     "/proc that is a symlink",
     ({ outside }) => image({}, symlink("proc", outside)),
