@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { run } from "./run.ts";
+import { startTokenServer, type TokenServer } from "./token-server.ts";
 
 export interface TestRegistry {
   /** `127.0.0.1:PORT` */
@@ -14,6 +15,8 @@ export interface TestRegistry {
   readonly ca?: string;
   /** With client certificates: one, with its key, PEM. */
   readonly client?: { readonly cert: string; readonly key: string };
+  /** With `tokensFor`: what gives the tokens. */
+  readonly tokens?: TokenServer;
   /** Where the registry keeps blobs, for tests that damage them. */
   readonly storage: string;
   /** Ends the process and removes its files. */
@@ -26,6 +29,8 @@ export interface TestRegistryOptions {
   readonly clientCertificates?: boolean;
   /** With TLS: the token server that the registry names; no token of it is ever good enough. */
   readonly tokenServer?: string;
+  /** With TLS: a token server of its own; the user may do everything, others may pull. */
+  readonly tokensFor?: { readonly name: string; readonly password: string };
   /** Basic authentication: the only user that may do anything. */
   readonly user?: { readonly name: string; readonly password: string };
 }
@@ -39,19 +44,23 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     const { name, password } = options.user;
     await writeFile(join(directory, "htpasswd"), await run("htpasswd", "-Bbn", name, password));
   }
+  const signer = { certificate: join(directory, "leaf.pem"), key: join(directory, "leaf.key") };
+  const tokens = options.tokensFor && (await startTokenServer(signer, options.tokensFor));
+  const tokenServer = tokens?.realm ?? options.tokenServer;
   const config = join(directory, "config.json");
-  await writeFile(config, JSON.stringify(configuration(directory, storage, options)));
+  await writeFile(config, JSON.stringify(configuration(directory, storage, { ...options, tokenServer })));
   const server = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
   const stop = async (): Promise<void> => {
     const ended = server.exitCode === null && server.signalCode === null ? once(server, "exit") : undefined;
     server.kill("SIGKILL");
+    tokens?.stop();
     await ended;
     await rm(directory, { recursive: true, force: true });
   };
   try {
     const host = `127.0.0.1:${await listeningPort(server)}`;
     await answers(host);
-    return { host, storage, stop, ...certificates };
+    return { host, storage, stop, ...certificates, ...(tokens && { tokens }) };
   } catch (error) {
     await stop();
     throw error;
@@ -59,7 +68,11 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
 }
 
 /** YAML is a superset of JSON, so the registry reads this as its configuration. */
-function configuration(directory: string, storage: string, options: TestRegistryOptions): object {
+function configuration(
+  directory: string,
+  storage: string,
+  options: Omit<TestRegistryOptions, "tokenServer"> & { readonly tokenServer: string | undefined },
+): object {
   const clients = options.clientCertificates && { clientcas: [join(directory, "ca.pem")] };
   const tls = options.tls && { certificate: join(directory, "leaf.pem"), key: join(directory, "leaf.key"), ...clients };
   return {
