@@ -39,29 +39,47 @@ for round in $(seq ${rounds}); do
   up=$(now)
   systemctl is-active --quiet $names
   systemctl stop $names
+  systemctl reset-failed $names
   bare=$(now)
   for name in $names; do runc run -d --bundle /tmp/bare/$name bare-$name </dev/null >/dev/null 2>/tmp/bare/$name/said & pids="$pids $!"; done
   for pid in $pids; do wait $pid; done
   end=$(now)
   pids=
   for name in $names; do runc delete -f bare-$name; done
-  echo $((up - begun)) $((end - bare))
+  one=$(now)
+  systemctl start box-1
+  oneup=$(now)
+  systemctl stop box-1
+  systemctl reset-failed box-1
+  onebare=$(now)
+  runc run -d --bundle /tmp/bare/box-1 bare-box-1 </dev/null >/dev/null
+  oneend=$(now)
+  runc delete -f bare-box-1
+  podman=$(now)
+  podman --runtime runc run -d --name engine --read-only --pids-limit 0 --ulimit host --network host --rootfs $here/rootfs /bin/busybox sh /run.sh >/dev/null
+  podmanend=$(now)
+  podman rm -f -t 0 engine >/dev/null
+  echo $((up - begun)) $((end - bare)) $((oneup - one)) $((oneend - onebare)) $((podmanend - podman))
 done`;
 
-// What else the machine does at the time is in both, but not in equal parts: the better quarter of the rounds counts.
-it("eight containers started at once are up within twice the time of eight bare runs of the runtime", {
-  retry: 2,
-}, async () => {
-  await host.put("/tmp/measure.sh", measure);
+/** The median of the ratios, round by round. */
+function median(rows: readonly (readonly number[])[], of: number, to: number): number {
+  const ratios = rows.map((row) => (row[of] ?? Number.NaN) / (row[to] ?? Number.NaN)).sort((a, b) => a - b);
+  return ratios[Math.floor(ratios.length / 2)] ?? Number.NaN;
+}
+
+// What else the machine does at the time is in all, but not in equal parts: the figures are told, and only what is far off fails.
+it("starting a container, or eight at once, takes about as long as bare runs of the runtime", async () => {
   const argv = ["systemd-run", "--quiet", "--wait", "--pipe", "bash", "/tmp/measure.sh"];
+  await host.put("/tmp/measure.sh", measure);
   const lines = (await host.machine.ok(argv)).trim().split("\n");
-  const rows = lines.map((line) => line.split(" ").map(Number) as [number, number]);
+  const rows = lines.map((line) => line.split(" ").map(Number));
   expect(rows).toHaveLength(rounds);
-  const ratios = rows.map(([ours, bare]) => ours / bare).sort((a, b) => a - b);
-  const [quartile = Number.NaN, median = Number.NaN] = [2, 4].map((index) => ratios[index]);
+  const [eight, one, engine] = [median(rows, 0, 1), median(rows, 2, 3), median(rows, 2, 4)];
   process.stdout.write(
-    `eight at once: ${median.toFixed(2)} times bare runs, ${quartile.toFixed(2)} in the better rounds; ms: ${lines.join(", ")}\n`,
+    `eight at once: ${eight.toFixed(2)} times bare runs; one: ${one.toFixed(2)} times a bare run, ${engine.toFixed(2)} of podman run; ms: ${lines.join(", ")}\n`,
   );
-  expect(quartile).toBeGreaterThan(0);
-  expect(quartile).toBeLessThan(2);
+  expect(eight).toBeLessThan(6);
+  expect(one).toBeLessThan(6);
+  expect(engine).toBeLessThan(1);
 });
