@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { addChanges, addPlan } from "./cli/changes.ts";
 import type { Action } from "./cli/command.ts";
 import { addInside, separateCommand } from "./cli/inside.ts";
+import { addMoves } from "./cli/moves.ts";
 import { addQuestions } from "./cli/questions.ts";
 import { addRegistry } from "./cli/registry.ts";
 import { addStore } from "./cli/store.ts";
@@ -67,5 +68,6 @@ export function commandLine(version: string, open: OpenWorld): Command {
   addRegistry(program, act);
   addQuestions(program, act);
   addInside(program, act);
+  addMoves(program, act);
   return program;
 }

@@ -23,7 +23,7 @@ const parts: Readonly<Record<string, Part>> = {
   image: { imports: [], builtIns: pureBuiltIns },
   layer: { imports: ["image"], builtIns: pureBuiltIns },
   contract: { imports: ["image", "layer"], builtIns: pureBuiltIns },
-  plan: { imports: ["image", "layer", "contract"], builtIns: pureBuiltIns },
+  plan: { imports: ["image", "layer", "contract", "yaml"], builtIns: pureBuiltIns },
   trust: { imports: ["image"], builtIns: pureBuiltIns },
   yaml: { imports: [], builtIns: [] },
   // What Node does not offer, of the C library and of the libraries that it is linked with.
@@ -43,6 +43,9 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/transfer": { imports: forCommands },
   "commands/renew": { imports: [...forCommands, "commands/name", "commands/pull"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
+  "commands/bundle": { imports: [...forCommands, "commands/name", "commands/pull"] },
+  // It writes a bundle, too.
+  "commands/export": { imports: [...forCommands, "commands/bundle"] },
   // One command of several files.
   "commands/repair": { imports: [...forCommands, "commands/pull", "commands/offer", "commands/name"] },
   "commands/sync": { imports: [...forCommands, "commands/transfer"] },
@@ -67,7 +70,7 @@ const parts: Readonly<Record<string, Part>> = {
 };
 
 /** Files of commands that are other than one command, and have rows of their own. */
-const sharedCommands = "pull offer name renew propose transfer apply repair inspect sync".split(" ");
+const sharedCommands = "pull offer name renew propose transfer apply repair inspect sync bundle export".split(" ");
 
 /** The one place of each package that keelson is built on, as in `parts`. */
 const packageHomes: Readonly<Record<string, string>> = {

@@ -28,7 +28,7 @@ interface Setting {
 }
 
 /** setrlimit(2) */
-const rlimits =
+export const rlimits: readonly string[] =
   "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" ");
 
 /** What the files change, in the order of the files and their lines. Throws E_SETTINGS naming file, section and key. */
