@@ -30,7 +30,8 @@ export function exportPortable(deployment: Deployment, container: ExportedContai
     ...privilegesOf(container),
     "ProtectSystem=strict",
     "MountAPIVFS=yes",
-    ...container.mounts.flatMap(mountOf),
+    // The profile shows it the host's /run, whatever else is mounted there.
+    ...container.mounts.filter(({ destination }) => destination !== "/run").flatMap(mountOf),
     ...namespacesOf(container),
     ...resourcesOf(container),
     ...(unit.stopSignal === undefined ? [] : [`KillSignal=${unit.stopSignal}`]),
@@ -124,6 +125,9 @@ function lostOf(deployment: Deployment, container: ExportedContainer): readonly 
   const rules = deviceRules.filter((rule) => !rule.startsWith("a "));
   return [
     ...(pid === "host" ? [] : ["its own namespace of processes: it sees those of the host"]),
+    ...(mounts.some(({ source }) => source === "/run")
+      ? []
+      : ["a /run of its own: the profile trusted shows it the host's"]),
     ...(uid === 0 && gid === 0
       ? []
       : [

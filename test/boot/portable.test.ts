@@ -11,7 +11,7 @@ beforeAll(async () => {
   const plain = await buildImage({
     layers: [
       base(
-        "id -u >/data/user; grep CapBnd /proc/self/status >/data/caps; touch /run/a /tmp/b && exec busybox sleep 3600",
+        "id -u >/data/user; grep CapBnd /proc/self/status >/data/caps; busybox ls /run | busybox tr '\\n' ' ' >/data/run; touch /tmp/b && exec busybox sleep 3600",
       ),
     ],
     config: {
@@ -36,6 +36,7 @@ it("a container that is exported as a portable service runs as one, without keel
   expect(exported.lost).toEqual([
     "its lines for systemd-tmpfiles, which go with keelson uninstall: keep a copy of /etc/tmpfiles.d/keelson-svc.conf",
     "its own namespace of processes: it sees those of the host",
+    "a /run of its own: the profile trusted shows it the host's",
   ]);
   expect((await host.keelson("uninstall", "svc")).status).toBe(0);
 
@@ -70,6 +71,7 @@ it("so does one without /exports, by a user of its own", async () => {
   const read = (name: string) => host.machine.run(["cat", `/var/lib/plain/data/${name}`]);
   await expect.poll(() => read("user")).toMatchObject({ stdout: "1234\n" });
   await expect.poll(async () => (await read("caps")).stdout).toMatch(/^CapBnd:\t00000000a80425fb$/m);
+  await expect.poll(async () => (await read("run")).stdout).toContain("dbus ");
   expect(await host.show("plain.service", "ActiveState")).toEqual({ ActiveState: "active" });
   await host.machine.ok(["portablectl", "detach", "--now", "/root/plain"]);
 });

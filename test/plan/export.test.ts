@@ -146,6 +146,7 @@ WantedBy=multi-user.target
     expect(lost).toEqual([
       ...everywhere,
       "its own namespace of processes: it sees those of the host",
+      "a /run of its own: the profile trusted shows it the host's",
       "its host name etcd",
     ]);
   });
