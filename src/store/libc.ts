@@ -16,8 +16,8 @@ export interface Libc {
   makeCharacterDevice(path: Buffer, mode: number, major: number, minor: number): void;
   /** Writes everything of the file system that holds `fd` to its medium. */
   syncFileSystem(fd: number): void;
-  /** The same in a thread of the pool; `done` gets the error, if there was one. */
-  beginSync(fd: number, done: (error: Error | undefined) => void): void;
+  /** The same in a thread of the pool, whatever comes of it. */
+  beginSync(fd: number, done: () => void): void;
   /** Sets a modification time that may lie before 1970, in seconds; a symlink itself, not what it names. */
   setTime(path: Buffer, seconds: number): void;
 }
@@ -67,12 +67,7 @@ function bind(ffi: Ffi): Libc {
     makeCharacterDevice: (path, mode, major, minor) =>
       check(mknod(terminated(path), characterType | mode, deviceNumber(major, minor)), "mknod", path),
     syncFileSystem: (fd) => check(syncfs(fd), "syncfs"),
-    beginSync(fd, done) {
-      // What errno says is not had from another thread.
-      const failed = (): Error =>
-        Object.assign(new Error("EIO: i/o error, syncfs"), { code: "EIO", syscall: "syncfs" });
-      syncfs.async(fd, (error: Error | null, result: number) => done(error ?? (result === 0 ? undefined : failed())));
-    },
+    beginSync: (fd, done) => syncfs.async(fd, () => done()),
     setTime(path, seconds) {
       const whole = Math.floor(seconds);
       // A fraction may round up to a whole second, which the kernel would not take as nanoseconds.
