@@ -39,7 +39,7 @@ export function checkout(repository: Repository, tree: TreeNode, path: string): 
 
   function linkObject(node: ObjectNode, at: Buffer): void {
     try {
-      linkOrCopy(node, repository.expect(node.object, "file"), at);
+      linkOrCopy(node, repository.pathOf(node.object, "file"), at);
     } catch (error) {
       if (errnoOf(error) === "EXDEV") throw crossDevice(path, error);
       if (errnoOf(error) === "ENOENT") repository.locate(node.object, "file");

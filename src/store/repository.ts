@@ -20,7 +20,7 @@ export interface Repository extends Staging {
   /** Where the object is read from. Throws E_STORE when it is nowhere. */
   locate(name: ObjectName, kind: ObjectKind): string;
   /** The same, but where everything is published it is not looked for: whoever opens it finds out. */
-  expect(name: ObjectName, kind: ObjectKind): string;
+  pathOf(name: ObjectName, kind: ObjectKind): string;
   /** Counts a content object that is not published as staged: another thread has written it. */
   adopt(name: ObjectName): void;
   /** Begins to bring what is staged onto its medium: publish() has to wait for less. */
@@ -75,7 +75,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
     scratchPath: area.scratchPath,
     adopt: area.adopt,
     locate,
-    expect(name, kind) {
+    pathOf(name, kind) {
       const elsewhere = options.parent !== undefined || area.staged.size > 0 || damaged.size > 0;
       return elsewhere ? locate(name, kind) : `${path}/objects/${objectPath(name, kind)}`;
     },
