@@ -10,7 +10,10 @@ export type WatchRequest = Extract<HostChange, { kind: "watch" }>;
 
 const lookInterval = 250;
 
-/** Watches units together, as watchUnit does each; the first that is not well stops it all. */
+/**
+ * Watches units together, as watchUnit does each; the first that is not well stops it all. One that depends on another of them
+ * answers for itself.
+ */
 export async function watchUnits(
   requests: readonly WatchRequest[],
   systemd: Systemd,
@@ -19,11 +22,14 @@ export async function watchUnits(
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const failures: unknown[] = [];
+  const units = new Set(requests.map(({ unit }) => unit));
   const watches = requests.map((request) =>
-    watchUnit(request, systemd, both).catch((error: unknown) => {
-      failures.push(error);
-      stop.abort();
-    }),
+    watchUnit({ ...request, others: request.others.filter((other) => !units.has(other)) }, systemd, both).catch(
+      (error: unknown) => {
+        failures.push(error);
+        stop.abort();
+      },
+    ),
   );
   await Promise.all(watches);
   if (failures.length > 0) throw failures[0];
