@@ -73,7 +73,7 @@ export interface LayerRequest {
   /** Aborted when it is not wanted any more. */
   readonly stop: AbortSignal;
   /** Files that need not be fetched. */
-  readonly known?: KnownFiles;
+  readonly known?: KnownFiles | undefined;
   /** Is told of every piece that has come, in bytes. */
   advance?(bytes: number): void;
 }
@@ -121,13 +121,11 @@ function counted(source: ImageSource, advance: (bytes: number) => void, stop: Ab
       yield chunk;
     }
   }
-  const { openRange } = source;
-  if (openRange === undefined) return { ...source, openBlob: async (layer) => count(() => source.openBlob(layer)) };
   return {
     ...source,
     openBlob: async (layer) => count(() => source.openBlob(layer)),
     openRange: async (layer, from, to) => {
-      const range = await openRange(layer, from, to);
+      const range = await source.openRange?.(layer, from, to);
       return range && count(async () => range);
     },
   };

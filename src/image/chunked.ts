@@ -27,7 +27,7 @@ export interface TableOfContents {
 
 const sizeLimit = 64 * 1024 * 1024;
 const skippableHeader = 8;
-/** The second is what podman and buildah wrote before 4.4 and 1.29. */
+/** Of the annotations: today's, and that of Debian 12's podman and buildah. */
 const prefixes = ["io.github.containers.zstd-chunked", "io.containers.zstd-chunked"] as const;
 
 /**

@@ -43,11 +43,10 @@ export async function* openLayer(
   // The bytes of an uncompressed layer are its tar: one hash speaks for both digests.
   if (compression === "none" && layer.digest !== diffId) throw wrongTar(layer, layer.digest, diffId);
   const parts = compression === "zstd" && known !== undefined ? await planParts(source, layer, known) : undefined;
+  const tar = parts === undefined ? wholeTar(source, layer, compression, take) : joinedTar(source, layer, parts, take);
   const hash = createHash("sha256");
   let size = 0;
-  for await (const piece of parts === undefined
-    ? wholeTar(source, layer, compression, take)
-    : tarOf(source, layer, parts, take)) {
+  for await (const piece of tar) {
     size += piece.length;
     if (size > limit) throw tooLarge(layer, limit);
     if (compression !== "none") hash.update(piece);
@@ -78,7 +77,7 @@ async function* wholeTar(
   }
 }
 
-async function* tarOf(
+async function* joinedTar(
   source: ImageSource,
   layer: Descriptor,
   parts: readonly LayerPart[],

@@ -103,6 +103,14 @@ it("of a layer in the form zstd:chunked only the files that are not here are fet
   expect((await host.keelson("verify")).status).toBe(0);
 });
 
+it("where nothing is here yet, the layer is fetched as a whole, in one request", async () => {
+  const [watched, host, { layers }] = [await watchRegistry(registry.host), await makeHost(), await manifestOf(v1)];
+  await host.answer("install", "--tls-verify=false", "--name", "app", `${watched.host}/team/app:v1`);
+  const asked = watched.asked().filter(({ what }) => what === `blobs/${layers[0].digest}`);
+  expect(asked.map(({ bytes }) => bytes)).toEqual([layers[0].size]);
+  expect(await treeOf(host)).toEqual(await expected(v1));
+});
+
 describe("a registry", () => {
   let fake: FakeRegistry;
   let host: Host;
