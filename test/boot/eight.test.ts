@@ -62,24 +62,29 @@ for round in $(seq ${rounds}); do
   echo $((up - begun)) $((end - bare)) $((oneup - one)) $((oneend - onebare)) $((podmanend - podman))
 done`;
 
-/** The median of the ratios, round by round. */
-function median(rows: readonly (readonly number[])[], of: number, to: number): number {
-  const ratios = rows.map((row) => (row[of] ?? Number.NaN) / (row[to] ?? Number.NaN)).sort((a, b) => a - b);
-  return ratios[Math.floor(ratios.length / 2)] ?? Number.NaN;
+/** The ratios of two columns round by round, the least first. */
+function ratiosOf(rows: readonly (readonly number[])[], of: number, to: number): readonly number[] {
+  return rows.map((row) => (row[of] ?? Number.NaN) / (row[to] ?? Number.NaN)).sort((a, b) => a - b);
 }
 
-// What else the machine does at the time is in all, but not in equal parts: the figures are told, and only what is far off fails.
-it("starting a container, or eight at once, takes about as long as bare runs of the runtime", async () => {
+const median = (ratios: readonly number[]): number => ratios[Math.floor(ratios.length / 2)] ?? Number.NaN;
+
+// What else the machine does at the time is in all, but not in equal parts: the medians are told, and the best third of the rounds
+// has to be as promised.
+it("starting a container, or eight at once, takes at most twice as long as bare runs of the runtime", {
+  retry: 2,
+}, async () => {
   const argv = ["systemd-run", "--quiet", "--wait", "--pipe", "bash", "/tmp/measure.sh"];
   await host.put("/tmp/measure.sh", measure);
   const lines = (await host.machine.ok(argv)).trim().split("\n");
   const rows = lines.map((line) => line.split(" ").map(Number));
   expect(rows).toHaveLength(rounds);
-  const [eight, one, engine] = [median(rows, 0, 1), median(rows, 2, 3), median(rows, 2, 4)];
+  const eight = ratiosOf(rows, 0, 1);
+  const [one, engine] = [median(ratiosOf(rows, 2, 3)), median(ratiosOf(rows, 2, 4))];
   process.stdout.write(
-    `eight at once: ${eight.toFixed(2)} times bare runs; one: ${one.toFixed(2)} times a bare run, ${engine.toFixed(2)} of podman run; ms: ${lines.join(", ")}\n`,
+    `eight at once: ${median(eight).toFixed(2)} times bare runs; one: ${one.toFixed(2)} times a bare run, ${engine.toFixed(2)} of podman run; ms: ${lines.join(", ")}\n`,
   );
-  expect(eight).toBeLessThan(6);
+  expect(eight[2]).toBeLessThan(2);
   expect(one).toBeLessThan(6);
   expect(engine).toBeLessThan(1);
 });
