@@ -3,7 +3,7 @@ import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
-import { type Act, bundled, collect, dryRun, force, offline, platform, soak, tlsVerify, widening } from "./command.ts";
+import { type Act, bundled, collect, dryRun, force, platform, soak, switching, tlsVerify } from "./command.ts";
 import { addApply, addLock, planStack } from "./stacks.ts";
 
 const phases = ["early", "basic", "pre-network", "pre-runtime", "normal"];
@@ -67,7 +67,7 @@ function addUninstall(parent: Command, act: Act, planned: boolean): Command {
 }
 
 function addUpdate(parent: Command, act: Act, planned: boolean): Command {
-  return parent
+  const command = parent
     .command("update [name]")
     .description("bring a container to what its image is now; what does not prove healthy is taken back")
     .option("--all", "every container, one after the other", false)
@@ -75,19 +75,13 @@ function addUpdate(parent: Command, act: Act, planned: boolean): Command {
     .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
     .option("--unset <name>", "give a variable its default again; may be repeated", collect, [])
     .option("--start", "start the service though it was not running", false)
-    .option("--no-restart", "do not restart what runs; its next start has the new deployment")
-    .addOption(soak())
-    .addOption(force())
-    .addOption(bundled())
-    .addOption(offline())
-    .addOption(widening())
-    .addOption(tlsVerify())
-    .action(
-      act(async (world, name: string | undefined, options: Omit<UpdateRequest, "name">) => {
-        const { update } = await import("../commands/update.ts");
-        return update(world, { name, ...options, dryRun: planned || options.dryRun });
-      }),
-    );
+    .option("--no-restart", "do not restart what runs; its next start has the new deployment");
+  return switching(command).action(
+    act(async (world, name: string | undefined, options: Omit<UpdateRequest, "name">) => {
+      const { update } = await import("../commands/update.ts");
+      return update(world, { name, ...options, dryRun: planned || options.dryRun });
+    }),
+  );
 }
 
 function addRollback(parent: Command, act: Act, planned: boolean): Command {

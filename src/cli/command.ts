@@ -25,12 +25,6 @@ export const platform = (): Option =>
 export const bundled = (): Option =>
   new Option("--bundle <file>", "take the image from this bundle, and ask nobody else");
 
-export const offline = (): Option =>
-  new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle");
-
-export const widening = (): Option =>
-  new Option("--allow-widen", "also when the new image may do more on this host than the old one").default(false);
-
 export const insecurePolicy = (): Option => new Option("--insecure-policy", "do not ask policy.json").default(false);
 
 export const soak = (): Option =>
@@ -44,6 +38,19 @@ export const force = (): Option =>
     "--force",
     "though services would not find what they require, or could not be brought into an order",
   ).default(false);
+
+/** What those ask that bring something to another image, and take it back where that does not stay healthy. */
+export function switching(command: Command): Command {
+  return command
+    .addOption(soak())
+    .addOption(force())
+    .addOption(bundled())
+    .addOption(new Option("--offline", "take the image as the store has it").default(false).conflicts("bundle"))
+    .addOption(
+      new Option("--allow-widen", "also when the new image may do more on this host than the old one").default(false),
+    )
+    .addOption(tlsVerify());
+}
 
 /** What every command that copies images asks. */
 export function copying(command: Command): Command {

@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import type { ApplyRequest } from "../commands/apply.ts";
 import type { LockRequest } from "../commands/lock.ts";
-import { type Act, bundled, dryRun, force, offline, platform, soak, tlsVerify, widening } from "./command.ts";
+import { type Act, dryRun, platform, switching, tlsVerify } from "./command.ts";
 
 /** Adds `apply`; as a part of `plan` it only says what it would do. */
 export function addApply(parent: Command, act: Act, planned: boolean): Command {
-  return parent
+  const command = parent
     .command("apply [stack]")
     .description("bring containers to what a stack file, or a directory of them, says; all of them or none")
     .option("--prune", "uninstall what the stack has brought and has no longer", false)
@@ -14,19 +14,13 @@ export function addApply(parent: Command, act: Act, planned: boolean): Command {
         .default(false)
         .conflicts("disableAtBoot"),
     )
-    .option("--disable-at-boot", "do so no longer", false)
-    .addOption(soak())
-    .addOption(force())
-    .addOption(bundled())
-    .addOption(offline())
-    .addOption(widening())
-    .addOption(tlsVerify())
-    .action(
-      act(async (world, stack: string | undefined, options: Omit<ApplyRequest, "stack">) => {
-        const { apply } = await import("../commands/apply.ts");
-        return apply(world, { stack, ...options, dryRun: planned || options.dryRun });
-      }),
-    );
+    .option("--disable-at-boot", "do so no longer", false);
+  return switching(command).action(
+    act(async (world, stack: string | undefined, options: Omit<ApplyRequest, "stack">) => {
+      const { apply } = await import("../commands/apply.ts");
+      return apply(world, { stack, ...options, dryRun: planned || options.dryRun });
+    }),
+  );
 }
 
 /** `plan STACK` is `plan apply STACK`. */
