@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Tiers by folder: `unit` runs side by side; `journeys` (the built program) and `boot` (a real systemd) own the machine
- * while they run, so their files follow one another, and the tiers do too. `kernel` and `powercut` (machines in qemu) and
- * `kill` (a run for every call that changes something) are slow and run only when they are asked for by name.
+ * Tiers by folder: `unit`, then `journeys` (the built program), then `boot` (a real systemd, which is mostly waited for, so that
+ * three fit two processors). `kernel` and `powercut` (machines in qemu) and `kill` (a run for every call that changes something)
+ * are slow and run only when they are asked for by name.
  */
 export default defineConfig({
   test: {
@@ -21,6 +21,7 @@ export default defineConfig({
             "test/kill/**",
             "test/bench/**",
           ],
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -29,7 +30,7 @@ export default defineConfig({
         test: {
           name: "journeys",
           include: ["test/journeys/**/*.test.ts", "test/hostile/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 180_000,
           hookTimeout: 300_000,
@@ -39,7 +40,7 @@ export default defineConfig({
         test: {
           name: "boot",
           include: ["test/boot/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
           testTimeout: 300_000,
           hookTimeout: 600_000,

@@ -14,8 +14,8 @@ const tools: readonly (readonly [string, ...string[]])[] = [["tsc", "-p", "."], 
 const tiers = ["unit", "journeys", "boot"];
 
 /**
- * Runs the tools and then every tier of tests, one after the other because journeys and boot each want the machine for
- * themselves. All of it runs whatever fails; the last line adds it up, a tool that complains being one failure.
+ * Runs the tools and then every tier of tests, one after the other: each keeps the processors busy by itself. All of it runs
+ * whatever fails; the last line adds it up, a tool that complains being one failure.
  */
 function main(): void {
   const scratch = mkdtempSync(join(tmpdir(), "keelson-tiers-"));

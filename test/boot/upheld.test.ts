@@ -6,10 +6,14 @@ import { base, ends } from "./payloads.ts";
 let images: Readonly<Record<string, TestImage>>;
 let host: Host;
 
-/** With so many files on the host that it takes a while to go over from one to the other. */
+/**
+ * With so many files on the host that it takes a while to go over from one to the other. One that is stopped before its shell
+ * has its traps does not end by itself.
+ */
 function version(number: string): Promise<TestImage> {
   const files = Array.from({ length: 150 }, (_, index) => [`exports/hostfs/etc/many/${index}`, `${number}\n`] as const);
-  const service = "[Service]\nExecStart=$EXEC_START\nExecStop=$EXEC_STOP\n[Install]\nWantedBy=multi-user.target\n";
+  const service =
+    "[Service]\nExecStart=$EXEC_START\nExecStop=$EXEC_STOP\nTimeoutStopSec=5\n[Install]\nWantedBy=multi-user.target\n";
   return buildImage({
     layers: [{ ...base(ends), ...Object.fromEntries(files), "exports/service.template": service }],
     config: { entrypoint: ["/bin/busybox", "sh", "/run.sh"], environment: ["PATH=/bin"] },
