@@ -29,7 +29,7 @@ export function openAgents(host: string, options: SourceOptions): Agents {
     const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
     if (url.protocol === "http:") return new http.Agent({ keepAlive: true, ...proxied });
     own ??= find([host]);
-    const secureContext = contextFor(own, find(spellings(url)), withSystem, options.ca ?? []);
+    const secureContext = contextFor(own, find(spellings(url)), withSystem, options);
     return new https.Agent({
       keepAlive: true,
       rejectUnauthorized: options.tlsVerify,
@@ -50,13 +50,17 @@ export function openAgents(host: string, options: SourceOptions): Agents {
   };
 }
 
-/** One context for all connections: reading the certificates anew for each would cost more than the connection. */
+/**
+ * One context for all connections: reading the certificates anew for each would cost more than the connection. Where nothing is
+ * verified no authority is read.
+ */
 function contextFor(
   registry: HostCertificates,
   host: HostCertificates,
   withSystem: boolean,
-  given: readonly string[],
+  { ca: given = [], tlsVerify }: SourceOptions,
 ): tls.SecureContext | undefined {
+  if (!tlsVerify) return tls.createSecureContext({ ca: [], cert: [...host.cert], key: [...host.key] });
   const more = [...given, ...registry.ca, ...host.ca];
   if (!withSystem && more.length === 0 && host.cert.length === 0) return undefined;
   const ca = [...tls.getCACertificates("default"), ...(withSystem ? tls.getCACertificates("system") : []), ...more];
