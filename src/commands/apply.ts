@@ -138,14 +138,15 @@ function ownedBy(stack: StackFiles, deployment: Deployment): boolean {
   return deployment.stack !== undefined && stack.owns(deployment.stack.path);
 }
 
-/** Everything is staged before anything is touched, and one journal record leads to all of it or to nothing. */
+/** Images are in the store by now. Everything is staged before anything is touched, and one journal record leads to all of it or to nothing. */
 async function carryOut(world: World, stack: StackFiles, { steps, plan }: Group): Promise<void> {
   const { deployments, repository } = world.paths;
   const arriving: Deployment[] = [];
   const images: ImageAtHand[] = [];
   for (const { to, image } of steps) {
     if (to === undefined || image === undefined) continue;
-    stageDeployment(world.root, deployments, to, image.tree, openRepository(repository));
+    const source = { tree: image.tree, repository: openRepository(repository), publish: () => undefined };
+    stageDeployment(world.root, deployments, to, source);
     arriving.push(to);
     images.push(image);
   }

@@ -12,11 +12,10 @@ import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts
 import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/find-images.ts";
-import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameImage, nameInBundle } from "./name.ts";
 import { announce, checkUnitFree, type ProposalRequest, propose, readContent, runsOnce, stageOnce } from "./propose.ts";
-import { fetchImage, type ImageAtHand, type PullRequest, planNames, trustedImage } from "./pull.ts";
+import { deploymentSource, fetchImage, type ImageAtHand, type PullRequest, planNames, trustedImage } from "./pull.ts";
 
 interface WholeRequest extends Omit<ProposalRequest, "set" | "uuid">, PullRequest {
   readonly set: readonly string[];
@@ -133,15 +132,7 @@ async function proposeSwitch(world: World, request: WholeRequest, name: string, 
  */
 async function place(world: World, image: ImageAtHand, proposal: Proposal): Promise<Proposal> {
   const { deployment, plan } = proposal;
-  const { paths } = world;
-  image.publish();
-  stageDeployment(
-    world.root,
-    paths.deployments,
-    deployment,
-    image.tree,
-    image.stage?.repository ?? openRepository(paths.repository),
-  );
+  stageDeployment(world.root, world.paths.deployments, deployment, deploymentSource(world, image));
   world.signal.throwIfAborted();
   // Starting is no part of what can be taken back: an image that was asked for stays, to be looked at.
   const changes = [...plan.changes.filter((change) => change.kind !== "start"), ...planNames(world, [image])];

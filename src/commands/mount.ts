@@ -1,9 +1,8 @@
 import { readContainer, readCurrent } from "../host/deployments.ts";
 import { checkoutToMount, mountPoint, mountReadOnly, unmountTree } from "../host/mounts.ts";
-import { openRepository } from "../store/repository.ts";
 import { asWriter, hereOnly, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
-import { fetchImage, type PullRequest, trustedImage } from "./pull.ts";
+import { deploymentSource, fetchImage, type PullRequest, trustedImage } from "./pull.ts";
 
 export interface MountRequest extends PullRequest {
   readonly directory: string;
@@ -31,9 +30,9 @@ async function mountImage(world: World, request: MountRequest, at: string): Prom
   const digest = await asWriter(world, "mount", async () => {
     const image = (await trustedImage(world, asked)) ?? (await fetchImage(world, asked, { kept: false }));
     try {
-      image.publish();
-      const repository = image.stage?.repository ?? openRepository(world.paths.repository);
-      await mountReadOnly(checkoutToMount(world.paths.mounts, world.uuid(), image.tree, repository), at);
+      const { tree, repository, publish } = deploymentSource(world, image);
+      publish();
+      await mountReadOnly(checkoutToMount(world.paths.mounts, world.uuid(), tree, repository), at);
       return image.image.digest;
     } finally {
       image.stage?.discard();

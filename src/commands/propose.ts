@@ -19,10 +19,9 @@ import type { ReadContent } from "../plan/preview.ts";
 import { stackOverrides } from "../plan/stack.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
-import { openRepository } from "../store/repository.ts";
 import { findObject } from "../store/store.ts";
 import { hostFacts, type World } from "../world.ts";
-import type { ImageAtHand } from "./pull.ts";
+import { deploymentSource, type ImageAtHand } from "./pull.ts";
 
 export interface ProposalRequest {
   /** What the person sets. */
@@ -200,11 +199,7 @@ function withoutHost(contract: Contract): Contract {
 
 /** The bundle is run when the store's lock is free again: it may run for long. */
 export function stageOnce(world: World, image: ImageAtHand, deployment: Deployment): OnceBundle {
-  image.publish();
-  return writeOnceBundle(
-    world.paths.once,
-    deployment,
-    image.tree,
-    image.stage?.repository ?? openRepository(world.paths.repository),
-  );
+  const { tree, repository, publish } = deploymentSource(world, image);
+  publish();
+  return writeOnceBundle(world.paths.once, deployment, tree, repository);
 }

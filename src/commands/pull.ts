@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { KeelsonError } from "../errors.ts";
+import type { DeploymentSource } from "../host/deployments.ts";
 import { transact } from "../host/transaction.ts";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
@@ -17,6 +18,7 @@ import type { ReadFile } from "../store/exports.ts";
 import { readReference } from "../store/find-images.ts";
 import { ownName } from "../store/image-store.ts";
 import { type ImageEdit, planIndex, readImages, type StoredImage } from "../store/images.ts";
+import { openRepository } from "../store/repository.ts";
 import { type ImageStage, openStage } from "../store/stage.ts";
 import { readObject, readWholeTree } from "../store/store.ts";
 import { asWriter, transactionHost, type World } from "../world.ts";
@@ -39,6 +41,11 @@ export interface ImageAtHand {
   readonly edits: readonly ImageEdit[];
   /** Puts a staged image into the store, without its name yet. */
   publish(): void;
+}
+
+/** What a deployment of the image is made of. */
+export function deploymentSource(world: World, { tree, stage, publish }: ImageAtHand): DeploymentSource {
+  return { tree, repository: stage?.repository ?? openRepository(world.paths.repository), publish };
 }
 
 /** Brings an image into the store and keeps it there; only what the store lacks is fetched. */

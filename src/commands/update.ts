@@ -11,11 +11,10 @@ import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts
 import { refuseWidening } from "../plan/privileges.ts";
 import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
-import { openRepository } from "../store/repository.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameNext } from "./name.ts";
 import { announce, keptFrom, propose, readContent, sameInput } from "./propose.ts";
-import { type ImageAtHand, planNames } from "./pull.ts";
+import { deploymentSource, type ImageAtHand, planNames } from "./pull.ts";
 import { imageFor } from "./renew.ts";
 
 export interface UpdateRequest {
@@ -191,10 +190,7 @@ async function planUpdate(
 
 /** A failure puts the earlier deployment back, running if it ran; the new one stays on disk, marked, to be looked at. */
 async function apply(world: World, image: ImageAtHand, { from, to, plan }: Update): Promise<void> {
-  const { deployments, repository } = world.paths;
-  // A deployment without its image is never on the disk, not even amid this.
-  image.publish();
-  stageDeployment(world.root, deployments, to, image.tree, image.stage?.repository ?? openRepository(repository));
+  stageDeployment(world.root, world.paths.deployments, to, deploymentSource(world, image));
   const changes = [...plan.changes, ...planNames(world, [image])];
   world.signal.throwIfAborted();
   const record = { schema: 1, verb: "update", name: to.name, direction: "back", changes } as const;

@@ -75,17 +75,25 @@ export function nextGeneration(directory: string, name: string): number {
   return Math.max(0, ...numbers.filter(Number.isInteger)) + 1;
 }
 
+/** What a deployment's tree is made of. */
+export interface DeploymentSource {
+  readonly tree: DirectoryNode;
+  readonly repository: Repository;
+  /** Puts what is staged of it into the store, if anything is: no deployment is on the disk without its image. */
+  publish(): void;
+}
+
 /**
  * Writes a deployment: tree, config.json and record beside their place, all of it synced, then renamed. Until something
- * points at it, it is garbage. Of host files in a directory of the host it keeps copies, as they may be others by the time
- * somebody goes back to it. Throws what checkout throws; nothing is left then.
+ * points at it, it is garbage. The tree is made before its objects are published, while they are on their way to the medium.
+ * Of host files in a directory of the host it keeps copies, as they may be others by the time somebody goes back to it.
+ * Throws what checkout and publish() throw; nothing is left then.
  */
 export function stageDeployment(
   root: HostRoot,
   directory: string,
   deployment: Deployment,
-  tree: DirectoryNode,
-  repository: Repository,
+  { tree, repository, publish }: DeploymentSource,
 ): void {
   const place = join(directory, deployment.name, String(deployment.generation));
   const beside = `${place}.new`;
@@ -99,6 +107,7 @@ export function stageDeployment(
     writePart(join(beside, "config.json"), deployment.config);
     if (deployment.service?.probe !== undefined) writePart(join(beside, probeFile), deployment.service.probe);
     writePart(join(beside, "deployment.json"), `${JSON.stringify(kept, undefined, 2)}\n`);
+    publish();
     syncFileSystem(beside);
     renameSync(beside, place);
     syncDirectory(join(directory, deployment.name));
