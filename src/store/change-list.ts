@@ -7,6 +7,8 @@ import type { LayerChange } from "../layer/change.ts";
 import { writeDurably } from "./durable.ts";
 
 const format = "keelson-layer 1";
+const linesAtOnce = 1000;
+const bytesAtOnce = 256 * 1024;
 
 /**
  * Keeps the change list of the layer with this diff id. A first line names the format and the SHA-256 of the rest; the
@@ -20,14 +22,51 @@ export function writeChangeList(images: string, diffId: Digest, list: Uint8Array
 
 /** A change list as it is kept: one change a line, as JSON. */
 export function formatChanges(changes: readonly LayerChange[]): Uint8Array {
-  return Buffer.from(changes.map((change) => `${JSON.stringify(change)}\n`).join(""));
+  const list = openChangeList();
+  for (const change of changes) list.add(change);
+  return list.bytes();
+}
+
+/** A change list that is made change by change. */
+export interface GrowingList {
+  add(change: LayerChange): void;
+  /** What formatChanges gives of all of them. */
+  bytes(): Uint8Array;
+}
+
+/** Lines are kept as bytes: the heap holds a few of them at a time. */
+export function openChangeList(): GrowingList {
+  const full: Buffer[] = [];
+  let lines: string[] = [];
+  function pack(): void {
+    full.push(Buffer.from(lines.join("")));
+    lines = [];
+  }
+  return {
+    add(change) {
+      lines.push(`${JSON.stringify(change)}\n`);
+      if (lines.length === linesAtOnce) pack();
+    },
+    bytes() {
+      pack();
+      return Buffer.concat(full);
+    },
+  };
 }
 
 /** The inverse of formatChanges. */
 export function parseChanges(list: Uint8Array): readonly LayerChange[] {
-  const text = Buffer.from(list.buffer, list.byteOffset, list.length).toString("utf8");
-  // No line has a newline of its own: all are parsed at once, which is the faster way.
-  return JSON.parse(`[${text.slice(0, -1).replaceAll("\n", ",")}]`);
+  const bytes = Buffer.from(list.buffer, list.byteOffset, list.length);
+  const changes: LayerChange[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const newline = bytes.indexOf("\n", at + bytesAtOnce);
+    const end = newline < 0 ? bytes.length : newline + 1;
+    // No line has a newline of its own: many are parsed at once, which is the faster way.
+    const lines = bytes.toString("utf8", at, end - 1).replaceAll("\n", ",");
+    for (const change of JSON.parse(`[${lines}]`) as readonly LayerChange[]) changes.push(change);
+    at = end;
+  }
+  return changes;
 }
 
 /** The change list of a layer; undefined when the layer is not here. Throws E_STORE when it is damaged. */

@@ -1,4 +1,3 @@
-import type { LayerChange } from "../layer/change.ts";
 import { formatChanges, parseChanges } from "./change-list.ts";
 import type { Repository } from "./repository.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
@@ -11,16 +10,10 @@ export type OpenTar = (take?: () => Buffer | Promise<Buffer>) => AsyncIterable<B
 export interface LayerReader {
   /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in a thread of their own. */
   expect(bytes: number): void;
-  /** As unpack does; several may be read at once. */
-  read(open: OpenTar): Promise<ReadLayer>;
+  /** As unpack does; several may be read at once. The list is what formatChanges gives. */
+  read(open: OpenTar): Promise<Uint8Array>;
   /** Returns when nothing writes any more. */
   stop(): void;
-}
-
-export interface ReadLayer {
-  readonly changes: readonly LayerChange[];
-  /** The same as it is kept: what formatChanges gives. */
-  readonly list: Uint8Array;
 }
 
 /** From so many bytes on a thread pays for its start. */
@@ -31,14 +24,14 @@ const pieceSize = 256 * 1024;
 export function openLayerReader(repository: Repository, parent: string | undefined, limits: UnpackLimits): LayerReader {
   let thread: UnpackThread | undefined;
 
-  async function readHere(open: OpenTar): Promise<ReadLayer> {
+  async function readHere(open: OpenTar): Promise<Uint8Array> {
     const piece = Buffer.allocUnsafeSlow(pieceSize);
     const changes = await unpack(
       open(() => piece),
       repository,
       limits,
     );
-    return { changes, list: formatChanges(changes) };
+    return formatChanges(changes);
   }
 
   return {
@@ -49,10 +42,9 @@ export function openLayerReader(repository: Repository, parent: string | undefin
       if (thread === undefined) return readHere(open);
       const layer = thread.open();
       const list = await layer.unpack(open(layer.take));
-      const changes = parseChanges(list);
-      for (const change of changes) if ("object" in change) repository.adopt(change.object);
+      for (const change of parseChanges(list)) if ("object" in change) repository.adopt(change.object);
       repository.writeBack();
-      return { changes, list };
+      return list;
     },
     stop() {
       thread?.stop();

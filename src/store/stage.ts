@@ -5,9 +5,9 @@ import type { Digest } from "../image/digest.ts";
 import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { readWholeChangeList, writeChangeList } from "./change-list.ts";
+import { parseChanges, readWholeChangeList, writeChangeList } from "./change-list.ts";
 import { addImage, imageRef, type StoredImage } from "./images.ts";
-import { type OpenTar, openLayerReader, type ReadLayer } from "./layer-reader.ts";
+import { type OpenTar, openLayerReader } from "./layer-reader.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
@@ -41,8 +41,10 @@ export interface ImageStage {
 interface Slot {
   readonly diffId: Digest;
   readonly fresh: boolean;
-  /** Absent while the layer is being read. */
-  read?: { readonly changes: readonly LayerChange[] | undefined; readonly list?: ReadLayer["list"] };
+  /** Of one that is fresh, and has been read. */
+  list?: Uint8Array;
+  /** Of one that the store has. */
+  stored?: readonly LayerChange[] | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   const reader = openLayerReader(repository, parent, limits);
 
   function tree(): DirectoryNode {
-    folded ??= foldLayers(slots.map(changesOf));
+    folded ??= foldLayers(layersOf(slots));
     return folded;
   }
 
@@ -75,7 +77,8 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       const slot = known ?? { diffId, fresh: open !== undefined };
       slots.push(slot);
       if (known !== undefined) return;
-      slot.read = open === undefined ? { changes: storedLayer(diffId) } : await reader.read(open);
+      if (open === undefined) slot.stored = storedLayer(diffId);
+      else slot.list = await reader.read(open);
     },
     tree,
     commit(digest, config) {
@@ -113,14 +116,14 @@ function openStoredLayers(
   };
 }
 
-function changesOf({ diffId, read }: Slot): readonly LayerChange[] {
-  if (read?.changes === undefined) throw new Error(`layer ${diffId} has not been read`);
-  return read.changes;
+/** One after the other: all of them at once would take several times the memory of the tree they make. */
+function* layersOf(slots: readonly Slot[]): Generator<readonly LayerChange[]> {
+  for (const slot of slots) yield slot.stored ?? parseChanges(listOf(slot));
 }
 
-function listOf({ diffId, read }: Slot): Uint8Array {
-  if (read?.list === undefined) throw new Error(`layer ${diffId} has not been read`);
-  return read.list;
+function listOf({ diffId, list }: Slot): Uint8Array {
+  if (list === undefined) throw new Error(`layer ${diffId} has not been read`);
+  return list;
 }
 
 /** Stages the OSTree commit of an image's tree, as far as the repository lacks it; its name. */

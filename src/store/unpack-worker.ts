@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
-import { formatChanges } from "./change-list.ts";
+import { type GrowingList, openChangeList } from "./change-list.ts";
 import { emptySlabs, type SharedSlabs, slabKinds } from "./slabs.ts";
 import { openStaging, stagingPlaces } from "./staging.ts";
 import { openUnpacking, type Unpacking, type UnpackLimits } from "./unpack.ts";
@@ -26,17 +26,22 @@ export type SentError =
 /** Unpacks layers as their slabs come. A layer that has failed is not looked at any more. */
 function main({ slabs, repository, parent, limits }: UnpackWork): void {
   const staging = openStaging({ ...stagingPlaces(repository, parent), damaged: new Set(), scratch: "thread" });
-  const layers = new Map<number, Unpacking | undefined>();
+  const layers = new Map<number, (Unpacking & { readonly list: GrowingList }) | undefined>();
+
+  function openLayer(): Unpacking & { readonly list: GrowingList } {
+    const list = openChangeList();
+    return { ...openUnpacking(staging, limits, list.add), list };
+  }
 
   function take(stream: number, kind: number, bytes: Buffer): void {
-    if (!layers.has(stream)) layers.set(stream, openUnpacking(staging, limits));
+    if (!layers.has(stream)) layers.set(stream, openLayer());
     const layer = layers.get(stream);
     if (layer === undefined) return;
     if (kind === slabKinds.data) return layer.write(bytes);
     layers.set(stream, undefined);
     if (kind === slabKinds.abandon) return layer.abandon();
-    const list = formatChanges(layer.finish());
-    parentPort?.postMessage({ stream, list } satisfies UnpackAnswer);
+    layer.finish();
+    parentPort?.postMessage({ stream, list: layer.list.bytes() } satisfies UnpackAnswer);
   }
 
   emptySlabs(slabs, (stream, kind, bytes) => {

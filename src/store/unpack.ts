@@ -27,10 +27,12 @@ export async function unpack(
   staging: Staging,
   limits: UnpackLimits,
 ): Promise<readonly LayerChange[]> {
-  const unpacking = openUnpacking(staging, limits);
+  const changes: LayerChange[] = [];
+  const unpacking = openUnpacking(staging, limits, (change) => changes.push(change));
   try {
     for await (const chunk of stream) unpacking.write(chunk);
-    return unpacking.finish();
+    unpacking.finish();
+    return changes;
   } catch (error) {
     unpacking.abandon();
     throw error;
@@ -41,24 +43,25 @@ export async function unpack(
 export interface Unpacking {
   /** Takes the next bytes; the buffer may be reused when this returns. Throws E_LAYER, E_LIMIT. */
   write(chunk: Buffer): void;
-  /** Says that there are no more; the change list, in archive order. Throws E_LAYER. */
-  finish(): readonly LayerChange[];
+  /** Says that there are no more. Throws E_LAYER. */
+  finish(): void;
   /** Closes what is open. */
   abandon(): void;
 }
 
-/** See unpack. */
-export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking {
-  const changes: LayerChange[] = [];
+/** See unpack. `add` is given the change list, in archive order. */
+export function openUnpacking(staging: Staging, limits: UnpackLimits, add: (change: LayerChange) => void): Unpacking {
   const parts = openParts();
   let planned: PlannedChange | undefined;
   let writer: FileWriter | undefined;
   let bytes = 0;
+  let entries = 0;
 
   const sink: TarSink = {
     entry(entry) {
       bytes += entry.size;
-      checkLimits(entry, { entries: changes.length + 1, bytes }, limits);
+      entries++;
+      checkLimits(entry, { entries, bytes }, limits);
       planned = planChange(entry);
       parts.clear();
       if (planned?.kind === "file" && entry.size > wholeFileLimit) writer = openFileWriter(staging, planned.attributes);
@@ -70,7 +73,7 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking
       else parts.add(chunk, chunk.length === planned.size);
     },
     end() {
-      if (planned !== undefined) changes.push(storeChange(staging, planned, writer?.finish, parts.content));
+      if (planned !== undefined) add(storeChange(staging, planned, writer?.finish, parts.content));
       planned = undefined;
       writer = undefined;
     },
@@ -79,10 +82,7 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking
 
   return {
     write: reader.write,
-    finish() {
-      reader.finish();
-      return changes;
-    },
+    finish: reader.finish,
     abandon: () => writer?.abandon(),
   };
 }
