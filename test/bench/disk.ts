@@ -19,11 +19,11 @@ const size = 12 * 1024 ** 3;
 
 export async function makeDisk(): Promise<BenchDisk> {
   const directory = mkdtempSync(join(tmpdir(), "keelson-bench-"));
-  const [file, path] = [join(directory, "disk"), join(directory, "mounted")];
+  const path = join(directory, "mounted");
   const root = join(path, "root");
-  writeFileSync(file, "");
   mkdirSync(path);
   let mounted = false;
+  let made = 0;
 
   async function unmount(): Promise<void> {
     if (mounted) await runProgram("umount", ["--recursive", path]);
@@ -35,7 +35,10 @@ export async function makeDisk(): Promise<BenchDisk> {
     root,
     async renew() {
       await unmount();
-      truncateSync(file, 0);
+      // Another one each time: somebody else's mount namespace may still hold the last.
+      rmSync(join(directory, `disk-${made}`), { force: true });
+      const file = join(directory, `disk-${++made}`);
+      writeFileSync(file, "");
       truncateSync(file, size);
       await runProgram("mkfs.ext4", ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", file]);
       await runProgram("mount", ["-o", "loop", file, path]);
