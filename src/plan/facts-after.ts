@@ -10,6 +10,13 @@ export function factsAfter(facts: HostFacts, changes: readonly HostChange[]): Ho
   const files = new Map<string, FileState | undefined>();
   for (const change of changes) {
     for (const [path, fact] of factsOf(change)) paths.set(path, fact);
+    if (change.kind === "tmpfiles-create") {
+      for (const { path, mode } of change.made) {
+        const fact = paths.get(path) ?? facts.at(path);
+        const awaited = fact.kind === "missing" || (fact.kind === "directory" && fact.awaited === true);
+        paths.set(path, { kind: "directory", mode, ...(awaited && { awaited }) });
+      }
+    }
     if (change.kind === "file") files.set(change.path, change.to);
   }
   const textAt = (path: string): string | undefined => {
@@ -38,8 +45,6 @@ function factsOf(change: HostChange): readonly (readonly [string, PathFact])[] {
       return [[change.path, change.to === undefined ? missing : { kind: "symlink", target: change.to }]];
     case "directory":
       return [[change.path, change.to === undefined ? missing : { kind: "directory", mode: change.to }]];
-    case "tmpfiles-create":
-      return change.made.map(({ path, mode }) => [path, { kind: "directory", mode }]);
     default:
       return [];
   }

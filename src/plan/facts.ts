@@ -5,7 +5,8 @@ export type PathFact =
   | { readonly kind: "missing" }
   | { readonly kind: "file"; readonly mode: number; readonly sha256: string }
   | { readonly kind: "symlink"; readonly target: string }
-  | { readonly kind: "directory"; readonly mode: number }
+  /** `awaited`: systemd-tmpfiles makes it, when all files are in their places. */
+  | { readonly kind: "directory"; readonly mode: number; readonly awaited?: true }
   | { readonly kind: "other" };
 
 /** What planning needs to know of the host. Paths are the host's own, whatever root it is looked at below. */

@@ -178,9 +178,12 @@ function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: 
 }
 
 function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {
-  return directories
-    .filter(({ path }) => facts.at(path).kind === "missing")
-    .map(({ path, mode }) => ({ kind: "directory", path, to: mode }));
+  return directories.flatMap(({ path, mode }): readonly HostChange[] => {
+    const fact = facts.at(path);
+    // Files go there before systemd-tmpfiles comes to it for another container of the same change.
+    const needed = fact.kind === "missing" || (fact.kind === "directory" && fact.awaited);
+    return needed ? [{ kind: "directory", path, to: mode }] : [];
+  });
 }
 
 function notAmong(directories: readonly MadeDirectory[], others: readonly MadeDirectory[]): readonly MadeDirectory[] {

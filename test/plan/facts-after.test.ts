@@ -45,3 +45,17 @@ it("the host is what the changes make of it, and elsewhere what it was", () => {
     "old other.service",
   ]);
 });
+
+it("a directory that systemd-tmpfiles will make is not there for a file yet, however many ask for it", () => {
+  const facts = { ...there, at: (path: string) => ({ kind: path === "/etc" ? "directory" : "missing", mode: 0o755 }) };
+  const asked = ["/etc/tmpfiles.d/a.conf", "/etc/tmpfiles.d/b.conf"].map((path) => ({
+    kind: "tmpfiles-create" as const,
+    path,
+    made: ["/etc", "/etc/a"].map((made) => ({ path: made, mode: 0o755 })),
+  }));
+  const after = factsAfter(facts as unknown as HostFacts, asked);
+  expect(after.at("/etc/a")).toEqual({ kind: "directory", mode: 0o755, awaited: true });
+  expect(after.at("/etc")).toEqual({ kind: "directory", mode: 0o755 });
+  const made = [...asked, { kind: "directory" as const, path: "/etc/a", to: 0o700 }];
+  expect(factsAfter(facts as unknown as HostFacts, made).at("/etc/a")).toEqual({ kind: "directory", mode: 0o700 });
+});
