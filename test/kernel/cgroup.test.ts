@@ -20,6 +20,8 @@ const running = Object.fromEntries(
   ]),
 );
 const journal = "journalctl --boot --no-pager --output=cat _PID=1 + _TRANSPORT=kernel";
+/** What `keelson why` goes by. */
+const outOfMemory = "journalctl --boot --no-pager --output=cat MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef";
 const remains = "ls -A /run/runc /run/crun; find /sys/fs/cgroup -path '*.service/container*'";
 
 type Answers = Readonly<Record<string, Answer>>;
@@ -31,6 +33,7 @@ describe("the first boot of a host that was installed from outside", () => {
     answers = await disk.boot({
       ...running,
       ...Object.fromEntries(eaters.map((name) => [`${name} fails`, fail(name)])),
+      "out of memory": outOfMemory,
       "crowd is full": `echo go >/var/lib/crowd/gate/open && cat /var/lib/crowd/gate/full && ${cgroup("crowd")}`,
       "start again": `systemctl start ${eaters.join(" ")}`,
       ...Object.fromEntries(eaters.map((name) => [`${name} again`, show(name)])),
@@ -72,6 +75,10 @@ describe("the first boot of a host that was installed from outside", () => {
       ExecMainStatus: "9",
     });
     expect(answers.journal?.output).toMatch(new RegExp(`oom_memcg=${limiting},`));
+  });
+
+  it.each(eaters)("systemd tells of %s that memory ran out, though that is not its result", (name) => {
+    expect(answers["out of memory"]?.output).toContain(`${name}.service: A process of this unit has been killed`);
   });
 
   it("75: MemoryMax= leaves everybody else alone", () => {
