@@ -48,6 +48,7 @@ export const errorCodes = {
   E_HOST_FILE: { status: 1, meaning: "a host file of the image may not be put where the image wants it" },
   E_MOUNT: { status: 1, meaning: "a tree could not be mounted or unmounted" },
   E_QUADLET: { status: 1, meaning: "a .container file of podman is not well formed, or names no image" },
+  E_ATOMIC: { status: 1, meaning: "a container that atomic installed cannot be taken over as it is" },
   E_NO_SHELL: { status: 1, meaning: "the container's image has no shell" },
   E_RUNTIME: { status: 1, meaning: "the OCI runtime is not installed or does not answer" },
 

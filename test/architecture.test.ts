@@ -41,6 +41,7 @@ const parts: Readonly<Record<string, Part>> = {
   "commands/offer": { imports: forCommands },
   "commands/pull": { imports: [...forCommands, "commands/name", "commands/offer"] },
   "commands/transfer": { imports: forCommands },
+  "commands/each": { imports: forCommands },
   "commands/renew": { imports: [...forCommands, "commands/name", "commands/pull"] },
   "commands/propose": { imports: [...forCommands, "commands/pull"] },
   "commands/bundle": { imports: [...forCommands, "commands/name", "commands/pull"] },
@@ -63,6 +64,7 @@ const parts: Readonly<Record<string, Part>> = {
       "commands/renew",
       "commands/propose",
       "commands/transfer",
+      "commands/each",
     ],
   },
   cli: { imports: ["commands", "world", "settings", "output"], builtIns: [] },
@@ -70,7 +72,7 @@ const parts: Readonly<Record<string, Part>> = {
 };
 
 /** Files of commands that are other than one command, and have rows of their own. */
-const sharedCommands = "pull offer name renew propose transfer apply repair inspect sync bundle export".split(" ");
+const sharedCommands = "pull offer name renew propose transfer each apply repair inspect sync bundle export".split(" ");
 
 /** The one place of each package that keelson is built on, as in `parts`. */
 const packageHomes: Readonly<Record<string, string>> = {

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { ExportRequest } from "../commands/export.ts";
 import type { ImportRequest } from "../commands/import.ts";
-import { type Act, dryRun, tlsVerify } from "./command.ts";
+import type { ImportAtomicRequest } from "../commands/import-atomic.ts";
+import { type Act, dryRun, force, soak, tlsVerify } from "./command.ts";
 
 /** The commands for those who come and those who leave. */
 export function addMoves(program: Command, act: Act): void {
@@ -30,6 +31,21 @@ export function addMoves(program: Command, act: Act): void {
       act(async (world, file: string, options: ImportRequest) => {
         const { importQuadlet } = await import("../commands/import.ts");
         return importQuadlet(world, file, options);
+      }),
+    );
+  imported
+    .command("atomic [name]")
+    .description("take over a container that atomic install --system has installed, in one step and without a network")
+    .option("--all", "every container that atomic has, one after the other", false)
+    .option("--image <image>", "where the image comes from now, for later updates; default: what atomic has noted")
+    .option("--start", "start it, and switch it where it runs", false)
+    .addOption(soak())
+    .addOption(force())
+    .addOption(dryRun().default(false))
+    .action(
+      act(async (world, name: string | undefined, options: ImportAtomicRequest) => {
+        const { importAtomic } = await import("../commands/import-atomic.ts");
+        return importAtomic(world, name, options);
       }),
     );
 }

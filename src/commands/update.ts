@@ -12,6 +12,7 @@ import { refuseWidening } from "../plan/privileges.ts";
 import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { type Answered, forEach } from "./each.ts";
 import { type NamedImage, nameNext } from "./name.ts";
 import { announce, keptFrom, propose, readContent, sameInput } from "./propose.ts";
 import { deploymentSource, type ImageAtHand, planNames } from "./pull.ts";
@@ -51,13 +52,6 @@ interface Update {
   readonly plan: SwitchPlan;
 }
 
-/** How it went with one container. */
-interface Answered {
-  readonly status: number;
-  readonly document: object;
-  readonly lines: readonly string[];
-}
-
 /**
  * Brings one container, or all, to what their images are now. Of all, one that fails stops no other. The exit status: 1
  * when one of all failed.
@@ -69,24 +63,8 @@ export async function update(world: World, request: UpdateRequest): Promise<numb
     world.output.answer(document, lines);
     return status;
   }
-  const answers: Answered[] = [];
-  for (const { name } of readContainers(world.paths.deployments)) {
-    try {
-      answers.push(await updateOne(world, request, name));
-    } catch (error) {
-      world.signal.throwIfAborted();
-      if (!(error instanceof KeelsonError)) throw error;
-      const { code, message, hint } = error;
-      world.output.warn(`${name}: ${message} (${code})`);
-      answers.push({ status: 1, document: { name, error: { code, message, hint } }, lines: [`${name}: failed`] });
-    }
-  }
-  world.output.answer(
-    answers.map(({ document }) => document),
-    answers.flatMap(({ lines }) => lines),
-  );
-  const ended = new Set(answers.map(({ status }) => status));
-  return [1, statuses.changes].find((status) => ended.has(status)) ?? statuses.done;
+  const names = readContainers(world.paths.deployments).map(({ name }) => name);
+  return forEach(world, names, (name) => updateOne(world, request, name));
 }
 
 function checkUsage({ name, all, rebase, set, unset }: UpdateRequest): void {
