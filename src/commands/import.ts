@@ -1,11 +1,15 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { errnoOf, KeelsonError, statuses } from "../errors.ts";
 import { stackDirectory } from "../host/stack-files.ts";
+import { transact } from "../host/transaction.ts";
+import type { HostChange } from "../plan/change.ts";
+import type { HostFacts } from "../plan/facts.ts";
+import { textState } from "../plan/file-state.ts";
+import { missingParents } from "../plan/host-files.ts";
 import { importQuadlet as readQuadlet } from "../plan/import-quadlet.ts";
 import { checkName } from "../plan/name.ts";
-import { createDurably } from "../store/durable.ts";
-import { asWriter, type World } from "../world.ts";
+import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 
 export interface ImportRequest {
   readonly name?: string | undefined;
@@ -31,9 +35,9 @@ export async function importQuadlet(world: World, file: string, request: ImportR
   for (const what of lost) world.output.warn(`cannot be expressed: ${what}`);
   if (!request.dryRun) {
     // The stack last: without it, nothing comes of the other.
-    await asWriter(world, "import", async () => {
-      for (const each of files.toReversed()) write(world, each);
-    });
+    const changes = changesFor(files.toReversed(), hostFacts(world));
+    const record = { schema: 1, verb: "import", name, direction: "back", changes } as const;
+    await asWriter(world, "import", () => transact(record, transactionHost(world)));
   }
   const shown = files.flatMap(({ path, text }) => [`# ${path}`, ...text.trimEnd().split("\n")]);
   const next = [
@@ -58,8 +62,20 @@ function readGiven(file: string): string {
   }
 }
 
-function write(world: World, { path, text }: { readonly path: string; readonly text: string }): void {
-  const place = world.root.path(path);
-  mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
-  createDurably(place, text, 0o644);
+interface NewFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** All of them or none, whatever happens: a drop-in alone would change a unit that is somebody else's. */
+function changesFor(files: readonly NewFile[], facts: HostFacts): readonly HostChange[] {
+  const parents = new Map(
+    files.flatMap(({ path }) => missingParents(path, facts)).map(({ path, mode }) => [path, mode]),
+  );
+  return [
+    ...[...parents]
+      .filter(([path]) => facts.at(path).kind === "missing")
+      .map(([path, mode]) => ({ kind: "directory", path, to: mode }) as const),
+    ...files.map(({ path, text }) => ({ kind: "file", path, to: textState(text) }) as const),
+  ];
 }

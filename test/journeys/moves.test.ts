@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { beforeAll, describe, expect, it } from "vitest";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { parseUnit } from "../../src/plan/unit-file.ts";
 import { openShelf } from "../bed/image-shelf.ts";
 import type { TestImage } from "../bed/images.ts";
 import { type Host, makeHost } from "../bed/journey.ts";
+import { run } from "../bed/run.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 import { openTag } from "../bed/tag.ts";
 
@@ -137,6 +138,21 @@ describe("import quadlet", () => {
     });
     expect(await host.answer("list")).toMatchObject([{ name: "web", enabled: true }]);
     expect(await host.refused(4, "import", "quadlet", file)).toMatchObject({ code: "E_FILE_EXISTS" });
+  });
+
+  it("leaves nothing of the two files, nor of their directories, where the second cannot be written", async () => {
+    const host = await makeHost();
+    const file = `${scratchDirectory()}/web.container`;
+    writeFileSync(file, quadlet(bed.tag));
+    // Room for the two directories of the stack file, and not for the file.
+    const full = host.path("/etc/keelson");
+    mkdirSync(full);
+    await run("mount", "-t", "tmpfs", "-o", "nr_inodes=2,mode=755", "tmpfs", full);
+    onTestFinished(async () => void (await run("umount", full)));
+    const before = await host.snapshot();
+    const ran = await host.keelson("import", "quadlet", file);
+    expect([ran.status, ran.stderr]).toEqual([1, expect.stringContaining("(E_NO_SPACE)")]);
+    expect(await host.snapshot()).toEqual(before);
   });
 
   it("refuses what is no .container file", async () => {
