@@ -1,5 +1,6 @@
 import { type InstalledContainer, readContainers } from "../host/deployments.ts";
 import { isEnabled, readStates } from "../host/service.ts";
+import { readSockets, type Socket } from "../host/sockets.ts";
 import type { UnitState } from "../host/unit-state.ts";
 import { formatTable } from "../output.ts";
 import type { World } from "../world.ts";
@@ -8,8 +9,20 @@ import type { World } from "../world.ts";
 export async function list(world: World): Promise<void> {
   const containers = readContainers(world.paths.deployments);
   const states = await readStates(containers, world.systemd);
-  const rows = containers.map((container) => describe(container, states));
-  const headings = ["NAME", "IMAGE", "GENERATION", "STATE", "ENABLED", "CREATED"];
+  const sockets = await readSockets(containers, world.systemd);
+  const rows = containers.map((container) => ({
+    ...describe(container, states),
+    sockets: sockets.get(container.name) ?? [],
+  }));
+  const headings = [
+    "NAME",
+    "IMAGE",
+    "GENERATION",
+    "STATE",
+    "ENABLED",
+    "CREATED",
+    ...(sockets.size > 0 ? ["SOCKETS"] : []),
+  ];
   const table = rows.map((row) => [
     row.name,
     row.image ?? "-",
@@ -17,8 +30,14 @@ export async function list(world: World): Promise<void> {
     row.state,
     row.enabled === null ? "-" : row.enabled ? "yes" : "no",
     row.created?.slice(0, 16).replace("T", " ") ?? "-",
+    ...(sockets.size > 0 ? [row.sockets.map(formatSocket).join(", ") || "-"] : []),
   ]);
   world.output.answer(rows, rows.length === 0 ? [] : formatTable(headings, table));
+}
+
+/** Where it listens, or would. */
+function formatSocket({ listen, state }: Socket): string {
+  return `${listen.map(({ address }) => address).join(" ")} (${state})`;
 }
 
 interface Row {

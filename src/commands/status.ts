@@ -3,6 +3,7 @@ import { type CheckPlaces, checkDeployment, openTrees } from "../host/check.ts";
 import { type InstalledContainer, readContainers, readCurrent } from "../host/deployments.ts";
 import { type DriftRow, describeDrift, driftLine } from "../host/drift.ts";
 import { isEnabled, readStates } from "../host/service.ts";
+import { readSockets, type Socket } from "../host/sockets.ts";
 import { readJournal } from "../host/transaction.ts";
 import { dropIns } from "../host/unit-origin.ts";
 import type { UnitState } from "../host/unit-state.ts";
@@ -15,12 +16,14 @@ interface Row {
   readonly generation: number | null;
   readonly state: string;
   readonly enabled: boolean | null;
-  /** The service has failed, or systemd cannot use its unit. */
+  /** The service or its socket has failed, or systemd cannot use its unit. */
   readonly failed: boolean;
   /** systemd goes by an older unit than the one on disk. */
   readonly needsReload: boolean;
   readonly findings: readonly DriftRow[];
   readonly dropIns: readonly string[];
+  /** What starts it when somebody connects. */
+  readonly sockets: readonly Socket[];
   /** Why it cannot be read. */
   readonly problem: string | null;
 }
@@ -41,7 +44,12 @@ export async function status(world: World, name?: string): Promise<number> {
     trees: openTrees(paths),
     compare: sameMetadata,
   };
-  const rows = containers.map((container) => describe(container, states, places, world.rootPath));
+  const sockets = await readSockets(containers, world.systemd);
+  const rows = containers.map((container): Row => {
+    const own = sockets.get(container.name) ?? [];
+    const row = describe(container, states, places, world.rootPath);
+    return { ...row, failed: row.failed || own.some(({ state }) => state === "failed"), sockets: own };
+  });
   const found = readJournal(places);
   const journal = name === undefined || found?.name === name ? found : undefined;
   const clean = journal === undefined && rows.every(isWell);
@@ -69,7 +77,7 @@ function describe(
   states: ReadonlyMap<string, UnitState>,
   places: CheckPlaces,
   root: string,
-): Row {
+): Omit<Row, "sockets"> {
   if (container.kind === "broken") {
     const nothing = { generation: null, enabled: null, failed: false, needsReload: false, findings: [], dropIns: [] };
     return { name: container.name, state: "broken", ...nothing, problem: container.reason };
@@ -108,8 +116,12 @@ function tableOf(rows: readonly Row[]): readonly string[] {
   return formatTable(["NAME", "GENERATION", "STATE", "ENABLED", "DRIFT", "DROP-INS"], cells);
 }
 
-function linesOf({ name, findings, dropIns: additions, problem, needsReload }: Row): readonly string[] {
+function linesOf({ name, findings, dropIns: additions, problem, needsReload, sockets }: Row): readonly string[] {
   return [
+    ...sockets.map(({ unit, state, listen }) => {
+      const addresses = listen.map(({ type, address }) => `${type} ${address}`).join(", ");
+      return `${name}: ${unit} is ${state}: ${addresses}`;
+    }),
     ...findings.map(driftLine),
     ...(problem === null ? [] : [`${name} cannot be read: ${problem}`]),
     ...(needsReload ? [`${name}: systemd has not read its unit since that changed`] : []),

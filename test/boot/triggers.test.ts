@@ -107,6 +107,9 @@ describe.each([
     const { stdout } = await host.install(name, "--start", ...options);
     expect(stdout).toContain(`started ${name}.socket`);
     expect([await stateOf(`${name}.socket`), await stateOf(`${name}.service`)]).toEqual(["active", "inactive"]);
+    const socket = { unit: `${name}.socket`, state: "active", listen: [{ type: "Stream", address: at }] };
+    expect(await host.answer("list")).toMatchObject([{ name, state: "inactive", sockets: [socket] }]);
+    expect(await host.answer("status")).toMatchObject({ clean: true, containers: [{ name, sockets: [socket] }] });
     expect(await answerOf(at)).toBe("1 for 1, 1 says good day\n");
     expect(await stateOf(`${name}.service`)).toBe("active");
     expect(await answerOf(at)).toBe("1 for 1, 1 says good day\n");

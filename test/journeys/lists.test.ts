@@ -139,3 +139,26 @@ it.each<[string, (deployment: string) => Promise<void>]>([
   await host.answer("install", "--name", "third", etcd.reference);
   await host.answer("uninstall", "good");
 });
+
+it("list and status show what sockets listen on, where there are any", async () => {
+  const host = await makeHost();
+  const tls = "--tls-verify=false";
+  await host.answer("install", tls, "--name", "plain", etcd.reference);
+  expect((await host.keelson("list")).stdout).not.toContain("SOCKETS");
+  const addresses = ["127.0.0.1:7001", "/run/web.sock"];
+  const listen = addresses.flatMap((address) => ["--listen", address]);
+  await host.answer("install", tls, "--name", "web", ...listen, etcd.reference);
+  const sockets = [
+    { unit: "web.socket", state: "unknown", listen: addresses.map((address) => ({ type: "Stream", address })) },
+  ];
+  const rows = [
+    { name: "plain", sockets: [] },
+    { name: "web", sockets },
+  ];
+  expect(await host.answer("list")).toMatchObject(rows);
+  expect(await host.answer("status")).toMatchObject({ containers: rows });
+  const { stdout } = await host.keelson("list");
+  expect(stdout).toMatch(/^NAME .* SOCKETS\nplain .* -\nweb .* 127\.0\.0\.1:7001 \/run\/web\.sock \(unknown\)\n$/);
+  const status = await host.keelson("status");
+  expect(status.stdout).toContain("web: web.socket is unknown: Stream 127.0.0.1:7001, Stream /run/web.sock\n");
+});
