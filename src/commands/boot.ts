@@ -6,6 +6,7 @@ import { formatTable } from "../output.ts";
 import { formatBootSvg, seconds } from "../plan/boot-svg.ts";
 import { type BootRow, chartBoot, type StartTimes, timesBehind } from "../plan/boot-times.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { readyWhenHealthy } from "../plan/readiness.ts";
 import { hereOnly, type World } from "../world.ts";
 
 export interface BootRequest {
@@ -53,16 +54,21 @@ async function withHealth(
     const deployment = deployments.find((each) => unitOf(each) === one.unit);
     const health = one.state === "active" ? deployment?.service?.health : undefined;
     if (deployment === undefined || health === undefined) return one;
-    return { ...one, healthy: (await checkHealth(deployment, health)) === undefined };
+    const healthy = (await checkHealth(deployment, health)) === undefined;
+    return { ...one, healthy, readyWhenHealthy: readyWhenHealthy(deployment) };
   });
   return Promise.all(checks);
 }
 
 function tableOf(rows: readonly BootRow[]): readonly string[] {
   const time = (moment: number | null): string => (moment === null ? "-" : seconds(moment));
-  const cells = rows.map(({ unit, state, queued, released, runtime, program, ready, healthy, restarts }) => [
-    ...[unit, state, time(queued), time(released), time(runtime), time(program), time(ready)],
-    ...[healthy === null ? "-" : healthy ? "yes" : "no", String(restarts)],
+  const health = ({ healthy, healthySince }: BootRow): string => {
+    if (healthy === null) return "-";
+    return healthy ? (healthySince === null ? "yes" : time(healthySince)) : "no";
+  };
+  const cells = rows.map((row) => [
+    ...[row.unit, row.state, ...[row.queued, row.released, row.runtime, row.program, row.ready].map(time)],
+    ...[health(row), String(row.restarts)],
   ]);
   return formatTable(
     ["UNIT", "STATE", "QUEUED", "RELEASED", "RUNTIME", "PROGRAM", "READY", "HEALTHY", "RESTARTS"],

@@ -16,6 +16,8 @@ export interface StartTimes {
   readonly after: readonly string[];
   /** Whether its health check succeeds now; absent where it has none, or is not up. */
   readonly healthy?: boolean;
+  /** It was not ready before its health check had succeeded. */
+  readonly readyWhenHealthy?: boolean;
 }
 
 /** The boot itself, on the same clock. */
@@ -40,6 +42,8 @@ export interface BootRow {
   readonly program: number | null;
   readonly ready: number | null;
   readonly healthy: boolean | null;
+  /** When its health check first succeeded, where that is what being ready waits for. */
+  readonly healthySince: number | null;
   readonly restarts: number;
 }
 
@@ -50,7 +54,7 @@ export function chartBoot(
   containers: ReadonlyMap<string, string>,
 ): readonly BootRow[] {
   const at = (moment: number): number | null => (moment === 0 ? null : Math.max(0, moment - clock.begun) / 1000);
-  const rows = times.map(({ unit, state, waiting, healthy, restarts, ...moments }): BootRow => {
+  const rows = times.map(({ unit, state, waiting, healthy, readyWhenHealthy, restarts, ...moments }): BootRow => {
     // An earlier start may have been ready when this one is not yet.
     const since = (moment: number): number | null => (moment < moments.released ? null : at(moment));
     const early = clock.finished === 0 || moments.released <= clock.finished;
@@ -65,6 +69,7 @@ export function chartBoot(
       program: since(moments.program),
       ready: since(moments.ready),
       healthy: healthy ?? null,
+      healthySince: readyWhenHealthy === true ? since(moments.ready) : null,
       restarts,
     };
   });

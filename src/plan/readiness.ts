@@ -1,5 +1,6 @@
 import type { Probe, Readiness } from "../contract/readiness.ts";
 import { KeelsonError } from "../errors.ts";
+import type { Deployment } from "./deployment.ts";
 import { runtimeId } from "./name.ts";
 import type { ExecPlaces, Launch } from "./unit.ts";
 import { lastValue, parseUnit } from "./unit-file.ts";
@@ -74,6 +75,21 @@ done
 `;
 }
 
+/** Whether a service is ready only when its health check has succeeded: the script that its start waits for runs the same command. */
+export function readyWhenHealthy({
+  name,
+  runtime,
+  service,
+}: Pick<Deployment, "name" | "runtime" | "service">): boolean {
+  const command = service?.health?.command;
+  if (command === undefined || service?.probe === undefined) return false;
+  return service.probe.includes(`\n  ${commandLine(command, { runtime, name })}\n`);
+}
+
+function commandLine(command: readonly string[], { runtime, name }: Pick<ExecPlaces, "runtime" | "name">): string {
+  return `said=$(${runtime} exec ${runtimeId(name)} ${command.map(quote).join(" ")} 2>&1)`;
+}
+
 /** Others on the host may listen on the same port, or by the same name. */
 const ownsSocket = `owns() {
   group=/sys/fs/cgroup$(sed -n s/^0:://p "/proc/$main/cgroup")
@@ -83,7 +99,7 @@ const ownsSocket = `owns() {
   return 1
 }`;
 
-function readyLines(probe: Probe, { runtime, name }: ExecPlaces): readonly string[] {
+function readyLines(probe: Probe, places: ExecPlaces): readonly string[] {
   switch (probe.kind) {
     case "tcp": {
       const port = probe.port.toString(16).toUpperCase().padStart(4, "0");
@@ -108,7 +124,7 @@ function readyLines(probe: Probe, { runtime, name }: ExecPlaces): readonly strin
     case "file":
       return [`[ -e "/proc/$main/root"${quote(probe.path)} ]`];
     case "command":
-      return [`said=$(${runtime} exec ${runtimeId(name)} ${probe.command.map(quote).join(" ")} 2>&1)`];
+      return [commandLine(probe.command, places)];
   }
 }
 

@@ -17,10 +17,12 @@ function image(manifest: object, lines = ""): Promise<TestImage> {
   });
 }
 
+const well = { command: ["/bin/busybox", "true"] };
+
 let host: Host;
 beforeAll(async () => {
   const [store, net, other] = await Promise.all([
-    image({ health: { command: ["/bin/busybox", "true"] } }, "ExecStartPost=/bin/sleep 0.3"),
+    image({ health: well, ready: { command: well.command } }, "ExecStartPost=/bin/sleep 0.3"),
     image({ requires: ["store"], health: { command: ["/bin/busybox", "false"] } }),
     image({}),
   ]);
@@ -71,12 +73,20 @@ describe("the chart of a boot", () => {
     expect(Number(net?.released)).toBeGreaterThanOrEqual(Number(store?.ready));
     expect(net?.queued).toBe(store?.queued);
     expect([store?.healthy, net?.healthy]).toEqual([true, false]);
+    expect([store?.healthySince, net?.healthySince]).toEqual([store?.ready, null]);
     expect(rows.indexOf(net as BootRow)).toBeGreaterThan(rows.indexOf(store as BootRow));
   });
 
   it("has what was started later, or not at all, without a moment at which the boot queued it", async () => {
     expect((await rowsOf()).at(-1)).toEqual({
-      ...{ unit: "other.service", container: "other", state: "inactive", restarts: 0, healthy: null },
+      ...{
+        unit: "other.service",
+        container: "other",
+        state: "inactive",
+        restarts: 0,
+        healthy: null,
+        healthySince: null,
+      },
       ...{ queued: null, released: null, runtime: null, program: null, ready: null },
     });
     await host.systemctl("start", "other");
@@ -95,7 +105,7 @@ describe("the chart of a boot", () => {
 
   it("is a table or a picture", async () => {
     expect((await host.keelson("boot")).stdout).toMatch(
-      /^UNIT +STATE +QUEUED .*\n(?:.*\n)*store\.service +active +\d+\.\d{3}s/,
+      /^UNIT +STATE +QUEUED .*\n(?:.*\n)*store\.service +active +(?:\d+\.\d{3}s +){6}0\n/,
     );
     const { stdout } = await host.keelson("boot", "--format", "svg");
     expect(stdout).toMatch(/^<svg [^>]+>\n(?:.*\n)*.*store\.service(?:.*\n)*<\/svg>\n$/);

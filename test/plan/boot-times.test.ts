@@ -15,6 +15,7 @@ const none = {
   program: null,
   ready: null,
   healthy: null,
+  healthySince: null,
   container: null,
 };
 const containers = new Map([["store.service", "store"]]);
@@ -39,7 +40,17 @@ describe("a row", () => {
       { released: 2_250_000, ready: 2_200_000, runtime: 2_260_000 },
       { runtime: 1260, program: null, ready: null },
     ],
-    ["with a health check", { healthy: false }, { healthy: false }],
+    ["with a health check", { healthy: false }, { healthy: false, healthySince: null }],
+    [
+      "that was ready when it was healthy",
+      { healthy: true, readyWhenHealthy: true },
+      { ready: 1300, healthySince: 1300 },
+    ],
+    [
+      "that is not yet ready again, nor healthy",
+      { healthy: false, readyWhenHealthy: true, released: 2_250_000, ready: 2_200_000 },
+      { healthySince: null },
+    ],
   ])("%s", (_, times, row) => {
     expect(chartBoot(clock, [{ ...store, ...times }], containers)[0]).toMatchObject(row);
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Probe } from "../../src/contract/readiness.ts";
-import { readinessScript, withReadiness } from "../../src/plan/readiness.ts";
+import { readinessScript, readyWhenHealthy, withReadiness } from "../../src/plan/readiness.ts";
 import type { ExecPlaces } from "../../src/plan/unit.ts";
 import { runToEnd } from "../bed/journey.ts";
 
@@ -50,6 +50,28 @@ async function run(shell: readonly string[], probe: Probe, pid = process.pid) {
   const { status, stderr } = await runToEnd(program, [...args, script]);
   return [status, stderr];
 }
+
+it("a service is ready when it is healthy, where its script runs the very command of its health check", () => {
+  const command = ["/bin/check", "it's\nwell"];
+  const ready = (probe: Probe, health: readonly string[] | undefined): boolean => {
+    const script = readinessScript({ probe, interval: 100, timeout: 1000 }, places);
+    const check = health && { command: health, interval: 1000, timeout: 1000, retries: 1 };
+    const service = {
+      unit: "",
+      path: "",
+      text: "",
+      enabled: true,
+      links: [],
+      probe: script,
+      ...(check && { health: check }),
+    };
+    return readyWhenHealthy({ name: places.name, runtime: places.runtime, service });
+  };
+  expect(ready({ kind: "command", command }, command)).toBe(true);
+  expect(ready({ kind: "command", command }, ["/bin/check"])).toBe(false);
+  expect(ready({ kind: "command", command }, undefined)).toBe(false);
+  expect(ready(file, command)).toBe(false);
+});
 
 describe.each([[["/bin/dash"]], [["/bin/bash"]], [["/bin/busybox", "sh"]]])("its script, read by %s", (shell) => {
   const late = (why: string) => [1, `it was not ready within 1 s: ${why} \n`];
