@@ -73,13 +73,11 @@ export async function importAtomic(
 
 async function importOne(world: World, request: ImportAtomicRequest, given: string): Promise<Answered> {
   const name = checkName(given);
-  if (readContainer(world.paths.deployments, name) !== undefined) {
-    throw new KeelsonError("E_PRESENT", `${name} already present`, { hint: "It is a container of keelson's." });
-  }
   const atomic = readAtomic(world.root, name);
   const named = await nameImage(world, { image: request.image ?? imageNameOf(atomic), tlsVerify: true });
   if (request.dryRun) return preview(world, request, atomic, named.image);
   const done = await asWriter(world, "import", async () => {
+    checkAbsent(world, name);
     const image = await stageTree(world, atomic, named.image);
     try {
       const planned = await planImport(world, request, atomic, image);
@@ -99,6 +97,7 @@ async function preview(
   atomic: AtomicContainer,
   reference: string,
 ): Promise<Answered> {
+  checkAbsent(world, atomic.name);
   const image = await stageTree(world, atomic, reference, world.scratch());
   try {
     const { from, to, plan, lost } = await planImport(world, request, atomic, image);
@@ -108,6 +107,12 @@ async function preview(
   } finally {
     image.stage?.discard();
   }
+}
+
+/** What an interrupted import has left is not there any more when this is asked by a writer. */
+function checkAbsent(world: World, name: string): void {
+  if (readContainer(world.paths.deployments, name) === undefined) return;
+  throw new KeelsonError("E_PRESENT", `${name} already present`, { hint: "It is a container of keelson's." });
 }
 
 /** The tree on the disk as an image of one layer, called by the reference. The policy decides about it as about any other. */
@@ -162,8 +167,8 @@ function runs(world: World, state: UnitState | undefined): boolean {
 }
 
 /** atomic's, where it is there; else the one that keelson finds. */
-function runtimeOf(world: World, { info }: AtomicContainer): string | undefined {
-  return info.runtime !== undefined && world.root.at(info.runtime).kind !== "missing" ? info.runtime : undefined;
+function runtimeOf({ root }: World, { info: { runtime } }: AtomicContainer): string | undefined {
+  return runtime?.startsWith("/") && root.at(runtime).kind !== "missing" ? runtime : undefined;
 }
 
 /** A failure, also of what was started, leaves the host to atomic as it was. */

@@ -6,7 +6,7 @@ import { printable } from "../errors.ts";
 import type { Json } from "../image/json.ts";
 import { type AtomicContainer, refusedAtomic } from "./atomic.ts";
 import type { HostChange } from "./change.ts";
-import { diffConfigs, formatConfigChange } from "./config-diff.ts";
+import { diffConfigs } from "./config-diff.ts";
 import type { Deployment, HostFile } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
@@ -61,9 +61,9 @@ export function editedConfig({ name, config, info }: AtomicContainer, contract: 
   const values = new Map(
     Object.entries(info.values).map(([key, value]) => [key, { value, origin: "default" as const }]),
   );
-  return diffConfigs(renderConfig(contract.config, values), config).map(
-    (change) => `an edit of config.json: ${printable(formatConfigChange(change))}`,
-  );
+  // What stands there may be a secret.
+  const changed = diffConfigs(renderConfig(contract.config, values), config);
+  return changed.map(({ path }) => `an edit of config.json: ${printable(path)}`);
 }
 
 /** The host as it is where files that atomic wrote, and nobody changed since, are the container's own. */

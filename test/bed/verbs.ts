@@ -1,5 +1,6 @@
 import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeAtomic } from "./atomic.ts";
 import { contractManifest, etcdLike, serviceTemplate } from "./etcd-like.ts";
 import type { ImageShelf } from "./image-shelf.ts";
 import type { TestImage } from "./images.ts";
@@ -50,6 +51,14 @@ export const verbs: readonly Verb[] = [
     async prepare(host, { base, first }) {
       await host.answer("install", "--name", "bar", base.reference);
       return ["install", "--name", "foo", first.reference];
+    },
+    again: 0,
+  },
+  {
+    name: "import atomic",
+    async prepare(host) {
+      await writeAtomic(host, { name: "foo", image: "registry.example.com/foo:1", files: etcdLike() });
+      return ["import", "atomic", "foo"];
     },
     again: 0,
   },

@@ -24,7 +24,7 @@ function turns({ points }: OldState): readonly Point[] {
   return points.filter(({ call, text }) => /rename|unlink/.test(call) && text.includes(" /var/lib/keelson/journal/"));
 }
 
-const sampled = ["install", "update", "apply", "rollback", "uninstall", "prune"];
+const sampled = ["install", "import atomic", "update", "apply", "rollback", "uninstall", "prune"];
 
 describe.each(verbs.filter(({ name }) => sampled.includes(name)))("$name", (verb) => {
   it("25, 59: killed at any point is done or has not been begun, and can be repeated", async () => {
