@@ -18,7 +18,7 @@ function repeatedKey(text: string): string | undefined {
     else if (token === "[") open.push(undefined);
     else if (token === "}" || token === "]") open.pop();
     else if (token.endsWith(":")) {
-      const key: string = JSON.parse(token.replace(/\s*:$/, ""));
+      const key: string = JSON.parse(token.slice(0, token.lastIndexOf('"') + 1));
       const keys = open.at(-1);
       if (keys?.has(key)) return key;
       keys?.add(key);

@@ -8,3 +8,11 @@ export async function run(program: string, ...args: readonly string[]): Promise<
   const { stdout } = await exec(program, [...args], { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
+
+/** Seconds of the processor that it takes. */
+export function secondsOf(act: () => void): number {
+  const begun = process.cpuUsage();
+  act();
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1e6;
+}
