@@ -43,7 +43,9 @@ export function paxInteger(records: ReadonlyMap<string, string>, key: string): n
 export function paxTime(records: ReadonlyMap<string, string>, key: string): number | undefined {
   const text = records.get(key);
   if (text === undefined) return undefined;
-  if (!/^-?[0-9]{1,12}(?:\.[0-9]*)?$/.test(text)) throw badTar(`the PAX ${key} is not a time`);
+  // As much as a header's own field may hold.
+  if (!/^-?[0-9]{1,16}(?:\.[0-9]*)?$/.test(text) || Math.abs(Number(text)) > Number.MAX_SAFE_INTEGER)
+    throw badTar(`the PAX ${key} is not a time`);
   return Number(text);
 }
 

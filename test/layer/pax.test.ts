@@ -50,6 +50,8 @@ describe("a PAX record", () => {
     ["-1.5", -1.5],
     ["-0.25", -0.25],
     ["-86400", -86_400],
+    ["9007199254740991", 9_007_199_254_740_991],
+    ["-9007199254740991", -9_007_199_254_740_991],
   ])("gives the time %s", (mtime, expected) => {
     expect(readWith([["mtime", mtime]]).entry.attributes.mtime).toBe(expected);
   });
