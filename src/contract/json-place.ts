@@ -1,4 +1,4 @@
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, printable } from "../errors.ts";
 import { findJsonError } from "./json-error.ts";
 import { listItems, openBuffer, type Place, scalarText, valueError } from "./place.ts";
 import { positionOf } from "./string-template.ts";
@@ -22,7 +22,8 @@ export function openJsonPlace(file: string): Place {
     buffer.append(own);
   };
   const value = (given: Value, name: string): void => {
-    if (afterBackslash) throw misplaced(file, `${name} stands right after a backslash`, "Remove the backslash.");
+    if (afterBackslash)
+      throw misplaced(file, `${printable(name)} stands right after a backslash`, "Remove the backslash.");
     buffer.append(inString ? stringContent(given, name, file) : fragment(given, name, file));
   };
   return {
@@ -30,7 +31,8 @@ export function openJsonPlace(file: string): Place {
     value,
     written: (written, name) => {
       if (written.kind === "systemd") return value({ value: written.text, origin: written.origin }, name);
-      if (inString) throw misplaced(file, `JSON of ${name} stands inside a string`, "Remove the quotes around it.");
+      if (inString)
+        throw misplaced(file, `JSON of ${printable(name)} stands inside a string`, "Remove the quotes around it.");
       buffer.append(written.text);
     },
     finish: () => {

@@ -1,3 +1,4 @@
+import { printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
 
 const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
@@ -47,7 +48,7 @@ export function parseEngineName(name: string, refused: Refusal): VersionedName {
   if (!isQualified(name)) return parseVersioned(name, refused);
   const slash = name.indexOf("/");
   const host = name.slice(0, slash);
-  if (!isHost(host)) throw refused(`${host} is not a registry host`);
+  if (!isHost(host)) throw refused(`${printable(host)} is not a registry host`);
   const rest = parseVersioned(name.slice(slash + 1), refused);
   return { ...rest, repository: `${host}/${rest.repository}` };
 }

@@ -177,7 +177,7 @@ function parseFileReference(kind: FileReference["kind"], rest: string, text: str
 function parseRegistryReference(name: string, text: string): RegistryReference {
   const slash = name.indexOf("/");
   const host = name.slice(0, slash);
-  if (!isHost(host)) throw malformed(text, `${host} is not a registry host`);
+  if (!isHost(host)) throw malformed(text, `${printable(host)} is not a registry host`);
   return { kind: "registry", host, ...parseVersioned(name.slice(slash + 1), (why) => malformed(text, why)) };
 }
 

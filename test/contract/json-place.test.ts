@@ -124,6 +124,15 @@ describe("values in a JSON template", () => {
     expect(errorOf(() => renderConfig(template, valuesOf({ V: ", " }))).code).toBe("E_TEMPLATE");
   });
 
+  it("a message shows what a Handlebars template calls a variable without its control characters", () => {
+    for (const text of ['["{{jsonString A\u0001}}"]', '["\\\\{{{A\u0001}}}"]']) {
+      const template = handlebarsTemplate(text);
+      const { message } = errorOf(() => renderConfig(template, valuesOf({ "A\u0001": "x" })));
+      expect(message).toContain("A\\u0001");
+      expect(message).not.toContain("\u0001");
+    }
+  });
+
   it("layout of the template is kept as it is", () => {
     expect(renderConfig(stringTemplate('{\n\t"a" :  "$V"}\n\n'), valuesOf({ V: "é" }))).toBe('{\n\t"a" :  "é"}\n\n');
   });

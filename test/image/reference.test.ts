@@ -106,6 +106,10 @@ describe("a reference", () => {
     expect(() => parseReference(text)).toThrow(expect.objectContaining({ code: "E_REFERENCE" }));
   });
 
+  it.each(["a.\u0085/x", "containers-storage:a.\u0085/x"])("%j is shown without its control characters", (text) => {
+    expect(() => parseReference(text)).toThrow(/^[^\u0080-\u009f]*\\u0085 is not a registry host$/);
+  });
+
   const name = fc.stringMatching(/^[a-z0-9]+([._-][a-z0-9]+)*$/);
   const tag = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}$/);
   const host = fc
