@@ -1,5 +1,5 @@
 import { KeelsonError, printable } from "../errors.ts";
-import { lineEnd, neutralToken, sameShape, tmpfilesShape, unitShape } from "./line-shape.ts";
+import { backslashesAtEnd, lineEnd, neutralToken, sameShape, tmpfilesShape, unitShape } from "./line-shape.ts";
 import { openBuffer, openTextPlace, type Place, scalarText, valueError } from "./place.ts";
 import type { Value } from "./values.ts";
 
@@ -47,7 +47,7 @@ function openLinePlace(kind: LineFile, file: string): Place {
       throw valueError(last, file, "ends in a backslash, which would continue the line");
     }
     buffer.append(text);
-    const run = /\\*$/.exec(text)?.[0].length ?? 0;
+    const run = backslashesAtEnd(text);
     backslashes = run === text.length ? backslashes + run : run;
     last = undefined;
   };

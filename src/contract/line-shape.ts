@@ -26,7 +26,7 @@ export function unitShape(text: string): readonly LineShape[] {
   return linesOf(text).map((line) => {
     const trimmed = trimBlank(line);
     if (/^[#;]/.test(trimmed)) return { kind: "comment", name: "", continued: continues !== undefined, free: false };
-    const continued = endsInBackslash(line);
+    const continued = backslashesAtEnd(line) % 2 === 1;
     const free = isFree(trimmed);
     const shape: LineShape =
       continues === undefined
@@ -65,9 +65,11 @@ export function sameShape(neutral: readonly LineShape[], rendered: readonly Line
   );
 }
 
-/** Ends in an odd number of backslashes. */
-function endsInBackslash(line: string): boolean {
-  return (/\\*$/.exec(line)?.[0].length ?? 0) % 2 === 1;
+/** How many backslashes end the text. A pattern would try each of a long run of them that ends nothing. */
+export function backslashesAtEnd(text: string): number {
+  let at = text.length;
+  while (at > 0 && text[at - 1] === "\\") at--;
+  return text.length - at;
 }
 
 function linesOf(text: string): readonly string[] {
@@ -93,7 +95,8 @@ function sameName(name: string, rendered: string): boolean {
  * systemd does: blanks separate, quotes join, a backslash takes the next character along.
  */
 function fieldsOf(entry: string): readonly string[] {
-  const fields = entry.match(/(?:[^ \t"'\\]|\\.?|"(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$))+/g) ?? [];
+  const fields =
+    entry.match(/(?:[^ \t"'\\]+|\\.?|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?$))+/g) ?? [];
   return fields.length > 6 ? [...fields.slice(0, 6), ""] : fields;
 }
 
@@ -109,5 +112,9 @@ function isFree(trimmed: string): boolean {
 }
 
 function trimBlank(line: string): string {
-  return line.replace(/^[ \t]+|[ \t]+$/g, "");
+  const isBlank = (at: number): boolean => line[at] === " " || line[at] === "\t";
+  let [from, to] = [0, line.length];
+  while (from < to && isBlank(from)) from++;
+  while (to > from && isBlank(to - 1)) to--;
+  return line.slice(from, to);
 }

@@ -7,7 +7,7 @@ import { type DeviceRule, devicePrivileges, deviceRulesOf, widenedDevices } from
 import { propagates, reads, writes } from "./mount-privileges.ts";
 import type { Privilege } from "./privilege.ts";
 import { type Seccomp, seccompOf, seccompPrivilege, widenedSeccomp } from "./seccomp.ts";
-import { madeBy, parseTmpfiles } from "./tmpfiles.ts";
+import { madeBy, parseTmpfiles, withoutSlashes } from "./tmpfiles.ts";
 
 /** What differs between two deployments, seen from the second. */
 export interface PrivilegeChange {
@@ -112,9 +112,7 @@ function covers(had: Privilege, wanted: Privilege): boolean {
 function hostPrivileges({ hostActions, tmpfiles }: Deployment): readonly Privilege[] {
   const lines = parseTmpfiles(tmpfiles?.text ?? "", "");
   const own = madeBy(lines).filter((_, at) => tmpfiles?.made.some(({ path }) => path === tmpfiles.declared[at]));
-  const harmless = lines.filter(
-    ({ type, path }) => makesDirectory.test(type) && own.includes(path.replace(/\/+$/, "")),
-  );
+  const harmless = lines.filter(({ type, path }) => makesDirectory.test(type) && own.includes(withoutSlashes(path)));
   const titles: Readonly<Record<HostAction["kind"], string>> = {
     command: "runs on the host:",
     "unit-relation": "reaches into other units:",

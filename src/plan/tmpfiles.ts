@@ -25,7 +25,7 @@ export function parseTmpfiles(text: string, name: string): readonly TmpfilesLine
   for (const [index, raw] of text.split("\n").entries()) {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) continue;
-    const fields = line.match(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+/g) ?? [];
+    const fields = line.match(/"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|\S+/g) ?? [];
     const [type = "", quotedPath = "", mode = "-", user = "-", group = "-", age = "-"] = fields;
     const path = quotedPath.replace(/^(["'])(.*)\1$/, "$2");
     if (!/^[a-zA-Z][!+\-=~^$]*$/.test(type) || !path.startsWith("/") || path.split("/").includes("..")) {
@@ -64,7 +64,14 @@ export function refuseClearing(lines: readonly TmpfilesLine[], name: string): vo
 /** Directories that the lines make: types d, D, v, q, Q and e, without those whose path holds a specifier or pattern. */
 export function madeBy(lines: readonly TmpfilesLine[]): readonly string[] {
   const directories = lines.filter((line) => /^[dDvqQ]/.test(line.type) && !/[%*?[]/.test(line.path));
-  return [...new Set(directories.map((line) => line.path.replace(/\/+$/, "")))];
+  return [...new Set(directories.map((line) => withoutSlashes(line.path)))];
+}
+
+/** Without those at the end. A pattern would try each of a long run of them that ends nothing. */
+export function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end);
 }
 
 /** Whether `systemd-tmpfiles --remove` does anything for these lines: types r, R and D. */

@@ -23,8 +23,9 @@ export function readUnitRelations(unit: string, text: string): UnitRelations {
   for (const line of text.replace(/\\\n(?:[#;].*\n)*/g, " ").split("\n")) {
     const header = /^\s*\[([^\]]+)\]\s*$/.exec(line);
     section = header?.[1] ?? section;
-    const [, key = "", value = ""] = /^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    const [, key = "", right = ""] = /^\s*([A-Za-z]+)\s*=(.*)$/.exec(line) ?? [];
     if (key === "" || section !== "Unit") continue;
+    const value = right.trim();
     if (key === "DefaultDependencies") defaults = !/^(?:no|false|0|off|n|f)$/i.test(value);
     const words = value.split(/\s+/).filter(Boolean);
     const names = words.map((word) => expand(unit, word.replace(/["']/g, "")));

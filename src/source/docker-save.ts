@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { printable } from "../errors.ts";
 import { parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
+import { isQualified } from "../image/grammar.ts";
 import { isObject } from "../image/json.ts";
 import { type Compression, type Descriptor, manifestLimit, manifestTypes } from "../image/manifest.ts";
 import { type FileSet, readWhole, type StoredFile, unreadable } from "./file-set.ts";
@@ -170,8 +171,9 @@ function chosenImage(images: readonly SavedImage[], tag: string | undefined, nam
 
 /** A name as written by hand or by docker, in the form in which both are equal. */
 function fullName(tag: string): string {
-  const tagged = /:[^/]+$/.test(tag) ? tag : `${tag}:latest`;
-  const host = /^[^/]*[.:][^/]*\/|^localhost\//.test(tagged) ? "" : "docker.io/";
+  const last = tag.slice(tag.lastIndexOf("/") + 1);
+  const tagged = /:./s.test(last) ? tag : `${tag}:latest`;
+  const host = isQualified(tagged) ? "" : "docker.io/";
   const name = `${host}${tagged}`;
   return name.replace(/^docker\.io\/([^/]+)$/, "docker.io/library/$1");
 }

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { parseTmpfiles, refuseClearing } from "../../src/plan/tmpfiles.ts";
+import { madeBy, parseTmpfiles, refuseClearing } from "../../src/plan/tmpfiles.ts";
+import { secondsOf } from "../bed/run.ts";
 
 const check = (line: string) => () => refuseClearing(parseTmpfiles(`${line}\n`, "tmpfiles"), "tmpfiles");
 
@@ -27,4 +28,10 @@ it.each([
   "r! /run/app.pid",
 ])("%s is an image's to ask for", (line) => {
   expect(check(line)).not.toThrow();
+});
+
+it("a path with very many slashes is read in time that grows as it does", () => {
+  const lines = parseTmpfiles(`d /a${"/".repeat(200_000)}b\nd /c//\n`, "tmpfiles");
+  expect(secondsOf(() => void madeBy(lines))).toBeLessThan(2);
+  expect(madeBy(lines)[1]).toBe("/c");
 });

@@ -147,6 +147,18 @@ describe("an archive", () => {
     }
   });
 
+  it("of docker is read whatever its images are called, in time that grows as their names do", async () => {
+    const directory = await mkdtemp(join(scratch, "names-"));
+    await run("tar", "-C", directory, "-xf", docker);
+    const list = JSON.parse(await readFile(join(directory, "manifest.json"), "utf8"));
+    list[0].RepoTags.push(".".repeat(100_000), `${":".repeat(100_000)}/`);
+    await writeFile(join(directory, "manifest.json"), JSON.stringify(list));
+    await run("tar", "-C", directory, "-cf", `${directory}.tar`, ".");
+    const begun = process.cpuUsage();
+    await pull(`docker-archive:${directory}.tar:team/app:v1`);
+    expect(process.cpuUsage(begun).user / 1e6).toBeLessThan(5);
+  });
+
   it("gives the same manifest each time", async () => {
     const [first, second] = [await pull(`docker-archive:${docker}`), await pull(`docker-archive:${docker}`)];
     expect(first.digest).toBe(second.digest);
