@@ -20,6 +20,9 @@ interface ParsedTemplate {
   readonly write: (values: Values, place: Place) => void;
 }
 
+/** What has been read of templates that are still in use: each is asked for its variables and rendered. */
+const parsedTemplates = new WeakMap<Template, ParsedTemplate>();
+
 /** The variables a template names, each once, in order of appearance. Throws E_TEMPLATE for bad syntax. */
 export function variablesIn(template: Template): readonly string[] {
   return parse(template).variables;
@@ -67,6 +70,14 @@ function renderLineFile(kind: LineFile, template: Template, values: Values): str
 }
 
 function parse(template: Template): ParsedTemplate {
+  const known = parsedTemplates.get(template);
+  if (known !== undefined) return known;
+  const parsed = parseAnew(template);
+  parsedTemplates.set(template, parsed);
+  return parsed;
+}
+
+function parseAnew(template: Template): ParsedTemplate {
   switch (template.kind) {
     case "verbatim":
       return { variables: [], write: (_, place) => place.text(template.text) };
