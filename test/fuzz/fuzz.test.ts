@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
-import { mutate, randomOf } from "./mutate.ts";
+import { instrument } from "./instrument.ts";
+import { dictionaryOf, mutate, oneOf, randomOf, stretch } from "./mutate.ts";
 import { inputLimit } from "./target.ts";
 import { targets } from "./targets.ts";
 
@@ -16,7 +17,11 @@ function findingsOf(target: string): readonly (readonly [string, Buffer])[] {
   return readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))] as const);
 }
 
-describe.each(targets.map((target) => [target.name, target] as const))("%s", (name, target) => {
+describe.each(Object.keys(targets))("%s", async (name) => {
+  const target = await targets[name]?.();
+  if (target === undefined) throw new Error(`there is no target ${name}`);
+  const words = dictionaryOf(target, []);
+
   it("takes its seeds, and everything that was ever found", () => {
     expect(target.seeds.length).toBeGreaterThan(3);
     for (const seed of target.seeds) target.run(seed);
@@ -25,19 +30,47 @@ describe.each(targets.map((target) => [target.name, target] as const))("%s", (na
 
   it("takes what a few mutations make of them, the same for the same seed", () => {
     const [random, again] = [randomOf(1), randomOf(1)];
-    for (let run = 0; run < 200; run++) {
-      const seed = target.seeds[run % target.seeds.length] ?? Buffer.alloc(0);
-      const input = mutate(seed, seed, random, target);
-      expect(input.equals(mutate(seed, seed, again, target))).toBe(true);
+    for (let run = 0; run < 1000; run++) {
+      const [seed, other] = [target.seeds[run % target.seeds.length], target.seeds[run % 3]];
+      if (seed === undefined || other === undefined) throw new Error("there are too few seeds");
+      const input = mutate(seed, other, random, target, words);
+      expect(input.equals(mutate(seed, other, again, target, words))).toBe(true);
       expect(input.length).toBeLessThanOrEqual(inputLimit);
       target.run(input);
     }
   });
+
+  it("takes it when there is very much of one thing, in the time that this takes", () => {
+    const random = randomOf(2);
+    const begun = process.cpuUsage();
+    for (let run = 0; run < 40; run++) target.run(stretch(oneOf(target.seeds, random), random, target));
+    const { user, system } = process.cpuUsage(begun);
+    expect((user + system) / 1e6).toBeLessThan(20);
+  });
 });
 
 it("belongs to a target, whatever was found", () => {
-  const known = targets.map(({ name }) => name);
-  expect(readdirSync(findings).filter((name) => !known.includes(name) && name !== "README.md")).toEqual([]);
+  const known = [...Object.keys(targets), "README.md"];
+  expect(readdirSync(findings).filter((name) => !known.includes(name))).toEqual([]);
+});
+
+describe("counters", () => {
+  it("stand where code may be passed by, and change no line and no result", () => {
+    const source = [
+      "function pick(a, b = () => 1) {",
+      "  if (a) return a?.x ?? 'word'; else if (b) { b(); }",
+      "  for (const one of a || []) one();",
+      "  try { switch (b) { case 1: return 2; default: } } catch { return 3; }",
+      "  return a ? 1 : b && 2;",
+      "}",
+    ].join("\n");
+    const made = instrument("a.ts", source, 5);
+    const numbers = [...made.text.matchAll(/\[([0-9]+)\]\+\+/g)].map(([, number]) => Number(number));
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: made.sites }, (_, at) => at + 5));
+    expect(made.sites).toBe(15);
+    expect(made.text.split("\n").length).toBe(source.split("\n").length);
+    expect(made.words).toEqual(["word"]);
+  });
 });
 
 /** A reader with a defect behind four words that have to be guessed one after the other: chance alone does not find it. */
@@ -51,13 +84,16 @@ export function read(text) {
 }
 `;
 const program = `
-const [explorer, mutations, reader, home] = process.argv.slice(1);
-const [{ explore }, { randomOf }, { read }] = await Promise.all([explorer, mutations, reader].map((path) => import(path)));
+const [counter, explorer, mutations, reader, home] = process.argv.slice(1);
+const [{ openCoverage }, { explore }, { randomOf }] = await Promise.all([counter, explorer, mutations].map((path) => import(path)));
+const coverage = openCoverage([home]);
+const { read } = await import(reader);
 const target = { name: "planted", seeds: [Buffer.from("____")], words: ["_"], run: (input) => read(input.toString("latin1")) };
 let found = "";
-const options = { random: randomOf(7), prefixes: [home], before: () => undefined, found: (input) => { found ||= input.toString("latin1").slice(0, 4); } };
+let stack = "";
+const options = { random: randomOf(7), coverage, before: () => undefined, found: (input, error) => { found ||= input.toString("latin1").slice(0, 4); stack ||= error.stack; } };
 const { runs } = explore(target, { ...options, goOn: (so) => found === "" && so.runs < 400_000 });
-console.log(JSON.stringify({ found, runs }));
+console.log(JSON.stringify({ found, runs, stack }));
 `;
 
 it("coverage leads to a defect that chance does not find", () => {
@@ -65,8 +101,11 @@ it("coverage leads to a defect that chance does not find", () => {
   writeFileSync(join(scratch, "reader.mjs"), planted);
   const path = (name: string): string => pathToFileURL(join(import.meta.dirname, name)).href;
   const home = pathToFileURL(scratch).href;
-  const args = [path("explore.ts"), path("mutate.ts"), `${home}/reader.mjs`, home];
-  const { found, runs } = JSON.parse(runProgram(process.execPath, ["--input-type=module", "-e", program, ...args]));
+  const args = [path("coverage.ts"), path("explore.ts"), path("mutate.ts"), `${home}/reader.mjs`, home];
+  const { found, runs, stack } = JSON.parse(
+    runProgram(process.execPath, ["--input-type=module", "-e", program, ...args]),
+  );
   expect(found).toBe("keel");
+  expect(stack).toContain("reader.mjs:7:");
   expect(runs).toBeLessThan(400_000);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setInterval } from "node:timers";
 import { Worker } from "node:worker_threads";
 import type { FuzzMessage, FuzzWork } from "./fuzz-worker.ts";
-import { inputLimit } from "./target.ts";
+import { inputLimit, stretchLimit } from "./target.ts";
 import { targets } from "./targets.ts";
 
 const findings = join(import.meta.dirname, "findings");
@@ -21,17 +21,17 @@ async function main(): Promise<void> {
   if (!(minutes > 0)) throw new Error(`${process.argv[2]} is no number of minutes`);
   const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 32);
   const wanted = process.env.FUZZ_TARGETS?.split(" ");
-  const chosen = targets.filter(({ name }) => wanted?.includes(name) ?? true);
+  const chosen = Object.keys(targets).filter((name) => wanted?.includes(name) ?? true);
   say(`seed ${seed}`);
   let found = 0;
-  for (const { name } of chosen) found += await fuzz(name, seed, (minutes * 60_000) / chosen.length);
+  for (const name of chosen) found += await fuzz(name, seed, (minutes * 60_000) / chosen.length);
   say(found === 0 ? "nothing was found" : `${found} inputs show defects; they are below ${findings}`);
   process.exitCode = found === 0 ? 0 : 1;
 }
 
 /** Fuzzes one target; how many inputs of different defects were kept. */
 function fuzz(target: string, seed: number, milliseconds: number): Promise<number> {
-  const current = new SharedArrayBuffer(8 + inputLimit * 2);
+  const current = new SharedArrayBuffer(8 + inputLimit + stretchLimit);
   const workerData: FuzzWork = { target, seed, milliseconds, current };
   const worker = new Worker(new URL("./fuzz-worker.ts", import.meta.url), {
     workerData,
@@ -51,8 +51,9 @@ function fuzz(target: string, seed: number, milliseconds: number): Promise<numbe
     }, patience);
     worker.on("message", (message: FuzzMessage) => {
       if (message.kind === "found") return keep(message.input, message.why);
-      const { kind, runs, corpus, coverage } = message;
-      say(`${target}: ${kind}, ${runs} runs, ${corpus} inputs, ${coverage} bytes of source`);
+      const { kind, runs, corpus, coverage, seconds } = message;
+      const rate = Math.round(runs / seconds);
+      say(`${target}: ${kind}, ${runs} runs, ${rate} a second of processor, ${corpus} inputs, ${coverage} places`);
     });
     worker.on("error", (error: Error) => keep(running(), `the thread has ended: ${error.message}`));
     worker.on("exit", () => {

@@ -1,4 +1,3 @@
-import { deepStrictEqual } from "node:assert";
 import { KeelsonError } from "../../../src/errors.ts";
 import { parseImageConfig } from "../../../src/image/config.ts";
 import {
@@ -11,6 +10,8 @@ import {
 import { parseVerified } from "../../../src/image/verified.ts";
 import { FormatProblem } from "../../../src/trust/fields.ts";
 import { parsePolicy } from "../../../src/trust/policy.ts";
+import { jsonMutations } from "../mutate-json.ts";
+import { expectSame } from "../same.ts";
 import type { Target } from "../target.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
@@ -59,28 +60,35 @@ export const documentsTarget: Target = {
     "\\ud800",
     digest,
   ],
+  mutations: jsonMutations,
   run(input) {
     attempt(() => {
       const parsed = parseManifest(input, undefined, "input");
       if (parsed.kind === "manifest") return checkManifest(parsed);
       const { manifests, mediaType } = parsed;
-      deepStrictEqual(
+      expectSame(
         parseManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })), undefined, "again"),
         parsed,
       );
       choosePlatform(parsed, platform, "input");
     });
-    for (const count of [0, 1, 2]) attempt(() => parseImageConfig(input, count, "input"));
+    attempt(() => parseImageConfig(input, countOf(input), "input"));
     attempt(() => parseAttachment(input, "input"));
     attempt(() => parseVerified(input.toString("utf8")));
     attempt(() => parsePolicy(input));
   },
 };
 
+/** How many layers the manifest of a configuration has: mostly as many as that says. */
+function countOf(input: Buffer): number {
+  const [list] = /"diff_ids":\[[^\]]*/.exec(input.toString("latin1")) ?? [""];
+  return input.length % 16 === 0 ? input.length % 3 : list.split("sha256:").length - 1;
+}
+
 function checkManifest(parsed: Manifest): void {
   const { mediaType, config: described, layers } = parsed;
   const text = JSON.stringify({ schemaVersion: 2, mediaType, config: described, layers });
-  deepStrictEqual(parseManifest(Buffer.from(text), undefined, "again"), parsed);
+  expectSame(parseManifest(Buffer.from(text), undefined, "again"), parsed);
   for (const one of layers) attempt(() => layerCompression(one));
 }
 

@@ -1,4 +1,3 @@
-import { deepStrictEqual } from "node:assert";
 import { parseDigest } from "../../../src/image/digest.ts";
 import { formatPlatform, parsePlatform } from "../../../src/image/platform.ts";
 import {
@@ -11,6 +10,7 @@ import {
 import { parseRegistriesConf } from "../../../src/image/registries-conf.ts";
 import { checkName } from "../../../src/plan/name.ts";
 import { parseToml } from "../../../src/toml.ts";
+import { expectSame } from "../same.ts";
 import type { Target } from "../target.ts";
 import { attempt } from "./documents.ts";
 
@@ -63,14 +63,14 @@ export const references: Target = {
     const text = input.toString("utf8");
     attempt(() => {
       const reference = parseReference(text);
-      deepStrictEqual(parseReference(formatReference(reference)), reference);
+      expectSame(parseReference(formatReference(reference)), reference);
       attempt(() => checkName(containerNameOf(reference)));
     });
     attempt(() => parseName(text));
     attempt(() => parseRepository(text));
     attempt(() => {
       const platform = parsePlatform(text);
-      deepStrictEqual(parsePlatform(formatPlatform(platform)), platform);
+      expectSame(parsePlatform(formatPlatform(platform)), platform);
     });
     attempt(() => parseDigest(text));
     attempt(() => checkName(text));
