@@ -1,6 +1,7 @@
 import { KeelsonError, printable } from "../errors.ts";
 
-const nameLimit = 255;
+/** Bytes that one name may have on the file systems of Linux. */
+export const nameLimit = 255;
 const pathLimit = 4095;
 
 /**

@@ -1,7 +1,7 @@
 import { KeelsonError } from "../errors.ts";
 import type { ObjectName } from "./change.ts";
 import type { Attributes } from "./entry.ts";
-import { shownPath } from "./path.ts";
+import { nameLimit, shownPath } from "./path.ts";
 
 /** A file tree in memory. Two names that hold one node are hard links of each other. */
 export type TreeNode = DirectoryNode | LeafNode;
@@ -46,9 +46,13 @@ export function placeOf(root: DirectoryNode, path: string): Place | undefined {
   return walk(root, path, false, undefined);
 }
 
-/** Like placeOf, but makes the parents that are missing and replaces those that are not directories. */
+/**
+ * Like placeOf, but makes the parents that are missing and replaces those that are not directories. Throws E_LAYER where a
+ * symlink leads to a name that no entry may have.
+ */
 export function makePlace(root: DirectoryNode, path: string): Place {
   const place = walk(root, path, false, (parent, name) => {
+    if (name.length > nameLimit || name.startsWith(".wh.")) throw unnamable(path, name);
     const made = emptyDirectory();
     parent.children.set(name, made);
     return made;
@@ -110,6 +114,17 @@ function walk(
 
 function components(path: string): string[] {
   return path.split("/").filter((component) => component !== "" && component !== ".");
+}
+
+function unnamable(path: string, name: string): KeelsonError {
+  const shown = shownPath(name.slice(0, 64));
+  return new KeelsonError(
+    "E_LAYER",
+    `${shownPath(path)} leads through a symlink to ${shown}, which no layer can make`,
+    {
+      hint: "The image's symlinks name what no file system or no layer may hold; tell its publisher.",
+    },
+  );
 }
 
 function loop(path: string): KeelsonError {

@@ -140,6 +140,19 @@ describe("68: a parent that is a symlink", () => {
     expect(() => treeOf([symlink("l", "l")], [opaque("l")])).toThrow(refused);
   });
 
+  it.each([
+    ["a whiteout", ".wh.a"],
+    ["the remains of aufs", "b/.wh..wh.plnk"],
+    ["a name of 256 bytes", "a".repeat(256)],
+  ])("that leads to %s, where nothing is, is refused", (_, target) => {
+    expect(() => foldLayers([[symlink("l", target), file("l/x")]])).toThrow(refused);
+  });
+
+  it("that leads to a name of 255 bytes is followed", () => {
+    const name = "a".repeat(255);
+    expect(treeOf([symlink("l", name), file("l/x")])).toContain(`${name}/x 1`);
+  });
+
   it("of 40 links is followed, of 41 not", () => {
     const chain = (length: number): LayerChange[] =>
       Array.from({ length }, (_, at) => symlink(`l${at}`, at + 1 === length ? "t" : `l${at + 1}`));
