@@ -1,4 +1,4 @@
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, printable } from "../errors.ts";
 import type { Descriptor } from "../image/manifest.ts";
 import { mismatch } from "./verify.ts";
 
@@ -81,7 +81,7 @@ async function* afterBytes(pieces: AsyncIterable<Buffer>, count: number): AsyncG
 }
 
 function brokenOff(blob: Descriptor, name: string, done: number, cause: unknown): KeelsonError {
-  const message = `${name}: ${blob.digest} broke off at ${done} of ${blob.size} bytes, time and again`;
+  const message = `${name}: ${blob.digest} broke off at ${done} of ${blob.size} bytes, time and again${cause instanceof Error ? ` (${printable(cause.message)})` : ""}`;
   return new KeelsonError("E_REGISTRY", message, {
     hint: "Check the network between this machine and the registry, and try again.",
     cause,

@@ -4,10 +4,9 @@ import * as tls from "node:tls";
 import { errnoOf } from "../errors.ts";
 import { openAgents } from "./agents.ts";
 import { http, https } from "./node-http.ts";
-import { type SourceOptions, standardTiming, type Timing } from "./options.ts";
+import { type SourceOptions, standardRedirects, standardTiming, type Timing } from "./options.ts";
 import { redirectTarget, tooManyRedirects } from "./redirect.ts";
 
-const redirectLimit = 5;
 const discardLimit = 64 * 1024;
 const bodyPieceSize = 256 * 1024;
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
@@ -70,7 +69,7 @@ export function openHttp(host: string, options: SourceOptions): Http {
     return exchange(url, headers, { method, ...(body && { body }) });
   };
   return {
-    send: (request) => follow(request, options.userAgent, timing, exchange),
+    send: (request) => follow(request, options, exchange),
     hasAnswered: (url) => answered.has(url.origin),
     close: () => agents.close(),
   };
@@ -84,8 +83,7 @@ type Exchange = (
 
 async function follow(
   request: HttpRequest,
-  userAgent: string,
-  timing: Timing,
+  { userAgent, timing = standardTiming, redirects = standardRedirects }: SourceOptions,
   exchange: Exchange,
 ): Promise<HttpResponse> {
   // An encoded body would have other bytes, and offsets into it would mean nothing.
@@ -100,7 +98,7 @@ async function follow(
       return { status, headers: message.headers, url, body: bodyOf(message, timing), discard: () => discard(message) };
     }
     discard(message);
-    if (hops === redirectLimit) throw tooManyRedirects(request.url, redirectLimit);
+    if (hops === redirects) throw tooManyRedirects(request.url, redirects);
     const target = redirectTarget(url, location);
     if (target.origin !== url.origin) authorization = undefined;
     url = target;
@@ -134,7 +132,7 @@ async function send(url: URL, envelope: Envelope, timing: Timing): Promise<Incom
   };
   try {
     return await new Promise<IncomingMessage>((resolve, reject) => {
-      allow(timing.connect, "no connection");
+      allow(timing.connect, "connect_timeout: no connection");
       request.once("socket", (socket) => {
         const connected = (): void => allow(timing.headers, "no answer");
         // One that went through a proxy is handed over when it stands.
@@ -169,7 +167,8 @@ async function* bodyOf(message: IncomingMessage, timing: Timing): AsyncGenerator
   try {
     for (;;) {
       // Only the wait for the far side counts: a slow reader is not silence.
-      const silent = (): void => void message.destroy(timeout(`nothing more within ${timing.idle / 1000} s`));
+      const silent = (): void =>
+        void message.destroy(timeout(`idle_timeout: nothing more within ${timing.idle / 1000} s`));
       const timer = setTimeout(silent, timing.idle);
       const { done, value } = await pieces.next().finally(() => clearTimeout(timer));
       if (done) return;

@@ -157,6 +157,6 @@ function damaged(layer: Descriptor, compression: Compression, cause: unknown): K
 
 function tooLarge(layer: Descriptor, limit: number): KeelsonError {
   return new KeelsonError("E_LIMIT", `${layer.digest} unpacks to more than ${limit} bytes`, {
-    hint: "Check with the image's publisher that a layer of this size is meant.",
+    hint: "Check with the image's publisher that this is meant; raise layer_size in keelson.conf if it is.",
   });
 }

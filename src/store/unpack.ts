@@ -134,11 +134,17 @@ function storeChange(
 
 /** `used` counts the entry that is looked at. */
 function checkLimits(entry: TarEntry, used: UnpackLimits, limits: UnpackLimits): void {
-  const hint = "Raise the limit in keelson.conf if the image is meant to be so large.";
+  const hint = (key: string): string => `Raise ${key} in keelson.conf if the image is meant to be so large.`;
   if (used.entries > limits.entries)
-    throw new KeelsonError("E_LIMIT", `a layer has more than ${limits.entries} entries`, { hint });
+    throw new KeelsonError("E_LIMIT", `a layer has more than ${limits.entries} entries`, {
+      hint: hint("layer_entries"),
+    });
   if (entry.size > limits.bytes)
-    throw new KeelsonError("E_LIMIT", `${shownPath(entry.path)} is larger than ${limits.bytes} bytes`, { hint });
+    throw new KeelsonError("E_LIMIT", `${shownPath(entry.path)} is larger than ${limits.bytes} bytes`, {
+      hint: hint("layer_size"),
+    });
   if (used.bytes > limits.bytes)
-    throw new KeelsonError("E_LIMIT", `the files of a layer have more than ${limits.bytes} bytes`, { hint });
+    throw new KeelsonError("E_LIMIT", `the files of a layer have more than ${limits.bytes} bytes`, {
+      hint: hint("layer_size"),
+    });
 }
