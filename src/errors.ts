@@ -32,7 +32,7 @@ export const errorCodes = {
   E_LIMIT: { status: 1, meaning: "an image is larger than a limit allows" },
   E_STORE: { status: 1, meaning: "the store is damaged or not a keelson store" },
   E_IO: { status: 1, meaning: "the system refused to read or write a file" },
-  E_NO_SPACE: { status: 1, meaning: "a file system is full" },
+  E_NO_SPACE: { status: 1, meaning: "a file system is full, or would be with the image" },
   E_CROSS_DEVICE: { status: 1, meaning: "deployments and store are not on one file system" },
 
   E_CONTRACT: { status: 1, meaning: "a file in the image's /exports is not well formed" },

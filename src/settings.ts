@@ -20,6 +20,19 @@ export interface Settings {
   readonly headerSize: number;
   /** Bytes that one file of an image's /exports may have that keelson reads as text. */
   readonly templateSize: number;
+  /** How large the documents of an image may be: see DocumentLimits. */
+  readonly documentLimits: {
+    readonly bytes: number;
+    readonly layers: number;
+    readonly entries: number;
+    readonly depth: number;
+  };
+  /** Percent of the free space of the store's file system that an image may not take. */
+  readonly freeSpace: number;
+  /** Redirects in a row that are followed. */
+  readonly redirects: number;
+  /** How often a request is sent that meets a passing failure, the first time included. */
+  readonly tries: number;
   /** Seconds until a connection to a registry has to stand. */
   readonly connectTimeout: number;
   /** Seconds that a registry may be silent within an answer. */
@@ -63,6 +76,16 @@ export const settingKeys = {
     meaning: "bytes that the long names and attributes of one entry of a layer may have",
   },
   template_size: { default: "1048576", meaning: "bytes that a template or other text in /exports may have" },
+  document_size: { default: "4194304", meaning: "bytes that a manifest, index or configuration of an image may have" },
+  index_depth: { default: "8", meaning: "indexes that may name one another until there is a manifest" },
+  index_entries: { default: "1000", meaning: "entries that an index may have" },
+  image_layers: { default: "127", meaning: "layers that an image may have" },
+  free_space: {
+    default: "5",
+    meaning: "percent of the free space of the store's file system that the layers of an image may not take",
+  },
+  redirects: { default: "5", meaning: "redirects in a row that are followed" },
+  tries: { default: "5", meaning: "how often a request is sent that meets a passing failure" },
   connect_timeout: { default: "10", meaning: "seconds until a connection to a registry has to stand" },
   idle_timeout: { default: "60", meaning: "seconds that a registry may be silent within an answer" },
   retry_wait: { default: "60", meaning: "the most seconds that a registry may ask to wait before the next try" },
@@ -108,6 +131,7 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
   if (!["true", "false"].includes(text("tls_verify"))) throw bad(path, "tls_verify", "is neither true nor false");
   if (!/^\/[^\s%"'\\$]*[^/\s%"'\\$]$/.test(text("state_directory")))
     throw bad(path, "state_directory", "is not an absolute path without spaces and quotes");
+  if (count("free_space") > 99) throw bad(path, "free_space", "is not a percentage from 1 to 99");
   const runtime = text("runtime");
   return {
     stateDirectory: text("state_directory"),
@@ -119,17 +143,32 @@ export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Se
     dockerHost: environment.DOCKER_HOST || "unix:///var/run/docker.sock",
     authFiles: authFiles(text("auth_file"), environment),
     loginFile: environment.REGISTRY_AUTH_FILE || runtimeAuthFile(environment),
+    ...numbersOf(count),
+    caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),
+  };
+}
+
+function numbersOf(count: (key: Key) => number) {
+  return {
     layerSize: count("layer_size"),
     layerEntries: count("layer_entries"),
     headerSize: count("header_size"),
     templateSize: count("template_size"),
+    documentLimits: {
+      bytes: count("document_size"),
+      layers: count("image_layers"),
+      entries: count("index_entries"),
+      depth: count("index_depth"),
+    },
+    freeSpace: count("free_space"),
+    redirects: count("redirects"),
+    tries: count("tries"),
     connectTimeout: count("connect_timeout"),
     idleTimeout: count("idle_timeout"),
     retryWait: count("retry_wait"),
     inspectSize: count("inspect_size"),
     connections: count("connections"),
     keep: count("keep"),
-    caFiles: [text("ca_file"), environment.SSL_CERT_FILE ?? ""].filter((file) => file !== ""),
   };
 }
 

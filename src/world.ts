@@ -192,6 +192,9 @@ function steadyOptions(
       idle: 1000 * settings.idleTimeout,
       longestWait: 1000 * settings.retryWait,
     },
+    limits: settings.documentLimits,
+    tries: settings.tries,
+    redirects: settings.redirects,
     ca: settings.caFiles.map((file) => readFileSync(file, "utf8")),
     signal,
   };

@@ -38,6 +38,7 @@ describe("keelson.conf", () => {
     ["an unknown key", "colour = red\n"],
     ["a limit that is no number", "layer_size = much\n"],
     ["a limit of nothing", "layer_entries = 0\n"],
+    ["a percentage of all", "free_space = 100\n"],
     ["a truth that is none", "tls_verify = maybe\n"],
     ["a relative state directory", "state_directory = var/lib/keelson\n"],
     ["a state directory no unit could name", "state_directory = /var/lib/my%stuff\n"],

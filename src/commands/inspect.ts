@@ -4,7 +4,7 @@ import { KeelsonError } from "../errors.ts";
 import type { ImageConfig } from "../image/config.ts";
 import { digestOf } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
-import { type Manifest, manifestLimit } from "../image/manifest.ts";
+import type { Manifest } from "../image/manifest.ts";
 import { containerNameOf, formatReference, type Reference, shortDigest } from "../image/reference.ts";
 import { shownPath } from "../layer/path.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
@@ -68,8 +68,12 @@ async function documentOf(
   config: ImageConfig,
   configBytes: Uint8Array,
 ): Promise<object> {
-  const { created, docker_version: dockerVersion = "" } = parseJsonObject(configBytes, "the config", manifestLimit);
-  const labels: unknown = parseJsonObject(configBytes, "the config", manifestLimit).config?.Labels;
+  const { created, docker_version: dockerVersion = "" } = parseJsonObject(
+    configBytes,
+    "the config",
+    configBytes.length,
+  );
+  const labels: unknown = parseJsonObject(configBytes, "the config", configBytes.length).config?.Labels;
   return {
     Digest: digestOf((await source.readTop()).bytes),
     Created: created ?? null,

@@ -11,6 +11,7 @@ import type { ImageSource, SourceImage } from "../source/source.ts";
 import { together, untilStopped } from "../source/together.ts";
 import { openKnownFiles } from "../store/known-files.ts";
 import type { OpenTar } from "../store/layer-reader.ts";
+import { refuseWithoutRoom } from "../store/room.ts";
 import type { ImageStage } from "../store/stage.ts";
 import type { World } from "../world.ts";
 
@@ -31,7 +32,7 @@ export async function addLayers(
   stage: ImageStage,
 ): Promise<Fetch> {
   const { layers } = offered.manifest;
-  const { connections } = world.settings;
+  const { connections, freeSpace } = world.settings;
   const known = openKnownFiles(world.paths.images, stage.repository, requestWorth);
   let bytes = 0;
   let fetched = 0;
@@ -39,7 +40,10 @@ export async function addLayers(
     `image ${offered.digest} for ${formatPlatform(offered.config.platform)}, ${layers.length} layers`,
   );
   const lacking = layers.filter((_, index) => !hasLayer(offered, stage, index));
-  stage.expect(lacking.reduce((total, { size }) => total + size, 0));
+  stage.expect(totalOf(lacking.map(({ size }) => size)));
+  const room = openRoom(lacking, (bytes) =>
+    refuseWithoutRoom(stage.repository.path, bytes, freeSpace, formatReference(reference)),
+  );
   await together([...layers.entries()], connections, async ([index, layer], stop) => {
     const diffId = offered.config.diffIds[index];
     if (diffId === undefined) throw new Error("a layer without a diff id");
@@ -48,6 +52,7 @@ export async function addLayers(
       world.output.message(`${label}: already here`);
       return stage.addLayer(diffId);
     }
+    room.take(layer);
     const advance = (count: number): void => {
       bytes += count;
     };
@@ -58,6 +63,25 @@ export async function addLayers(
     fetched += 1;
   });
   return { bytes, layers: fetched, ofLayers: layers.length };
+}
+
+/**
+ * Asks whether there is room for these layers, now and before each is fetched: others may fill the disk, and layers grow when
+ * they are unpacked.
+ */
+function openRoom(layers: readonly Descriptor[], refuse: (bytes: number) => void): { take(layer: Descriptor): void } {
+  const waiting = new Map(layers.map(({ digest, size }) => [digest, size]));
+  refuse(totalOf(waiting.values()));
+  return {
+    take({ digest }) {
+      refuse(totalOf(waiting.values()));
+      waiting.delete(digest);
+    },
+  };
+}
+
+function totalOf(sizes: Iterable<number>): number {
+  return [...sizes].reduce((total, size) => total + size, 0);
 }
 
 function hasLayer({ config }: SourceImage, stage: ImageStage, index: number): boolean {

@@ -68,6 +68,7 @@ export async function transfer(
     try {
       const done = await copyImage(source, destination, {
         name: formatReference(from),
+        limits: world.settings.documentLimits,
         platform,
         all: options.all,
         format: options.format,

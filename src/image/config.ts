@@ -1,8 +1,9 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
 import { type HealthCheck, parseHealthcheck } from "./health.ts";
-import { isObject, parseJsonObject } from "./json.ts";
-import { manifestLimit } from "./manifest.ts";
+import { isObject } from "./json.ts";
+import { type DocumentLimits, standardLimits } from "./limits.ts";
+import { parseDocument } from "./manifest.ts";
 import type { Platform } from "./platform.ts";
 
 /**
@@ -24,9 +25,14 @@ export interface ImageConfig {
   readonly healthcheck?: HealthCheck;
 }
 
-/** Reads an image configuration whose manifest has `layerCount` layers. Throws E_MANIFEST. */
-export function parseImageConfig(bytes: Uint8Array, layerCount: number, name: string): ImageConfig {
-  const document = parseJsonObject(bytes, name, manifestLimit);
+/** Reads an image configuration whose manifest has `layerCount` layers. Throws E_MANIFEST, E_LIMIT. */
+export function parseImageConfig(
+  bytes: Uint8Array,
+  layerCount: number,
+  name: string,
+  limits: DocumentLimits = standardLimits,
+): ImageConfig {
+  const document = parseDocument(bytes, name, limits);
   const rootfs = document.rootfs;
   if (!isObject(rootfs) || rootfs.type !== "layers") throw bad(name, "rootfs.type is not layers");
   if (!Array.isArray(rootfs.diff_ids) || rootfs.diff_ids.length !== layerCount) {

@@ -1,12 +1,8 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { type Digest, parseDigest } from "./digest.ts";
 import { isObject, type JsonObject, parseJsonObject } from "./json.ts";
+import { beyondLimit, type DocumentLimits, standardLimits } from "./limits.ts";
 import { formatPlatform, type Platform, platformRank } from "./platform.ts";
-
-/** A manifest, index or configuration larger than this is refused, in bytes (the limit registries set too). */
-export const manifestLimit = 4 * 1024 * 1024;
-const layerCountLimit = 127;
-const indexEntryLimit = 1000;
 
 /** https://github.com/opencontainers/image-spec/blob/main/descriptor.md; size in bytes. */
 export interface Descriptor {
@@ -61,10 +57,15 @@ const layerTypes = new Map<string, Compression>([
 /**
  * Reads a manifest or an index. `declared` is the type its descriptor or Content-Type gave (undefined: none did); a
  * document that disagrees with it, or that could be read as both kinds, is refused (CVE-2021-41190). `name` is how
- * messages call it. Throws E_MANIFEST.
+ * messages call it. Throws E_MANIFEST, E_LIMIT.
  */
-export function parseManifest(bytes: Uint8Array, declared: string | undefined, name: string): Manifest | Index {
-  const document = parseJsonObject(bytes, name, manifestLimit);
+export function parseManifest(
+  bytes: Uint8Array,
+  declared: string | undefined,
+  name: string,
+  limits: DocumentLimits = standardLimits,
+): Manifest | Index {
+  const document = parseDocument(bytes, name, limits);
   if (document.schemaVersion !== 2) {
     throw bad(name, `schemaVersion is ${printable(JSON.stringify(document.schemaVersion) ?? "missing")}, not 2`);
   }
@@ -77,9 +78,16 @@ export function parseManifest(bytes: Uint8Array, declared: string | undefined, n
   if (hasIndex && ("config" in document || "layers" in document)) throw bad(name, "it is both a manifest and an index");
   const mediaType = written ?? declared ?? (hasIndex ? indexTypes[0] : manifestTypes[0]);
   if ((manifestTypes as readonly string[]).includes(mediaType) && !hasIndex)
-    return manifestOf(document, mediaType, name);
-  if ((indexTypes as readonly string[]).includes(mediaType) && hasIndex) return indexOf(document, mediaType, name);
+    return manifestOf(document, mediaType, name, limits);
+  if ((indexTypes as readonly string[]).includes(mediaType) && hasIndex)
+    return indexOf(document, mediaType, name, limits);
   throw bad(name, `its type ${printable(mediaType)} is not an image manifest or index`);
+}
+
+/** A JSON object of an image. Throws E_LIMIT, E_MANIFEST. */
+export function parseDocument(bytes: Uint8Array, name: string, limits: DocumentLimits): JsonObject {
+  if (bytes.length > limits.bytes) throw beyondLimit(name, `it is larger than ${limits.bytes} bytes`, "bytes");
+  return parseJsonObject(bytes, name, limits.bytes);
 }
 
 /** How the bytes of a layer are compressed, by its media type alone. Throws E_MANIFEST for a type that is not a layer. */
@@ -119,10 +127,10 @@ export interface Attachment {
 
 /** Reads a manifest whatever its layers are. Throws E_MANIFEST. */
 export function parseAttachment(bytes: Uint8Array, name: string): Attachment {
-  const document = parseJsonObject(bytes, name, manifestLimit);
+  const document = parseDocument(bytes, name, standardLimits);
   if (document.schemaVersion !== 2 || "manifests" in document || !Array.isArray(document.layers))
     throw bad(name, "it is not a manifest");
-  if (document.layers.length > layerCountLimit) throw tooMuch(name, `it has more than ${layerCountLimit} layers`);
+  checkLayers(document.layers, name, standardLimits);
   const layers = document.layers.map((layer) => descriptorOf(layer, name));
   return isObject(document.subject) ? { layers, subject: parseDigest(document.subject.digest) } : { layers };
 }
@@ -140,9 +148,9 @@ function descriptorOf(value: unknown, name: string): Descriptor {
   return { mediaType, size, digest: parseDigest(value.digest), annotations: Object.fromEntries(texts) };
 }
 
-function manifestOf(document: JsonObject, mediaType: string, name: string): Manifest {
+function manifestOf(document: JsonObject, mediaType: string, name: string, limits: DocumentLimits): Manifest {
   if (!Array.isArray(document.layers)) throw bad(name, "layers is not a list");
-  if (document.layers.length > layerCountLimit) throw tooMuch(name, `it has more than ${layerCountLimit} layers`);
+  checkLayers(document.layers, name, limits);
   if (document.artifactType !== undefined && !isImageConfig(document.config)) {
     throw bad(name, `it is an artifact (${printable(String(document.artifactType))}), not an image`);
   }
@@ -150,13 +158,18 @@ function manifestOf(document: JsonObject, mediaType: string, name: string): Mani
   return { kind: "manifest", mediaType, config: descriptorOf(document.config, name), layers };
 }
 
+function checkLayers(layers: readonly unknown[], name: string, limits: DocumentLimits): void {
+  if (layers.length > limits.layers) throw beyondLimit(name, `it has more than ${limits.layers} layers`, "layers");
+}
+
 function isImageConfig(config: unknown): boolean {
   return isObject(config) && String(config.mediaType).startsWith("application/vnd.oci.image.config.v1");
 }
 
-function indexOf(document: JsonObject, mediaType: string, name: string): Index {
+function indexOf(document: JsonObject, mediaType: string, name: string, limits: DocumentLimits): Index {
   if (!Array.isArray(document.manifests)) throw bad(name, "manifests is not a list");
-  if (document.manifests.length > indexEntryLimit) throw tooMuch(name, `it has more than ${indexEntryLimit} entries`);
+  if (document.manifests.length > limits.entries)
+    throw beyondLimit(name, `it has more than ${limits.entries} entries`, "entries");
   const manifests = document.manifests.map((entry): PlatformDescriptor => {
     const descriptor = descriptorOf(entry, name);
     const platform: unknown = entry.platform;
@@ -175,11 +188,5 @@ function indexOf(document: JsonObject, mediaType: string, name: string): Index {
 function bad(name: string, why: string): KeelsonError {
   return new KeelsonError("E_MANIFEST", `${printable(name)}: ${why}`, {
     hint: "The image does not follow the OCI image specification; ask its publisher, or build and push it again.",
-  });
-}
-
-function tooMuch(name: string, why: string): KeelsonError {
-  return new KeelsonError("E_LIMIT", `${printable(name)}: ${why}`, {
-    hint: "Check that the reference names an image, and with its publisher that this is meant.",
   });
 }

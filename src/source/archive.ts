@@ -17,12 +17,12 @@ const expandedLimit = 64 * 1024 ** 3;
 
 /** An OCI image layout in a tar file, which may be compressed. */
 export function openOciArchive(reference: FileReference, options: SourceOptions): ImageSource {
-  return openLayout(reference, () => openArchive(reference.path, options));
+  return openLayout(reference, () => openArchive(reference.path, options), options.limits);
 }
 
 /** What `docker save` and `podman save` write, which may be compressed. */
 export function openDockerArchive(reference: FileReference, options: SourceOptions): ImageSource {
-  return openDockerSave({ name: formatReference(reference), tag: reference.tag }, () =>
+  return openDockerSave({ name: formatReference(reference), tag: reference.tag, limits: options.limits }, () =>
     openArchive(reference.path, options),
   );
 }

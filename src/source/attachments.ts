@@ -1,6 +1,7 @@
 import type { WrittenManifest } from "../image/convert.ts";
 import { type Digest, digestOf, hexOf } from "../image/digest.ts";
-import { type Descriptor, manifestLimit, manifestTypes, parseAttachment } from "../image/manifest.ts";
+import { standardLimits } from "../image/limits.ts";
+import { type Descriptor, manifestTypes, parseAttachment } from "../image/manifest.ts";
 import { cosignType, type ImageSignature } from "../trust/signature.ts";
 import { withinLimit } from "./resolution.ts";
 
@@ -29,7 +30,7 @@ export async function signaturesIn(
   for (const layer of parseAttachment(manifest, name).layers) {
     const { mediaType, annotations } = layer;
     if (mediaType !== cosignType && mediaType !== openPgpType) continue;
-    const bytes = await readBlob(withinLimit(layer, name));
+    const bytes = await readBlob(withinLimit(layer, { name, limits: standardLimits }));
     found.push(
       mediaType === cosignType ? { kind: "sigstore", payload: bytes, annotations } : { kind: "openpgp", bytes },
     );
@@ -81,5 +82,5 @@ function written({ annotations, ...described }: Descriptor): object {
 
 /** Whether an entry of a layout's index can be an attachment at all. */
 export function mayBeAttachment({ mediaType, size }: Descriptor): boolean {
-  return mediaType === "application/vnd.oci.image.manifest.v1+json" && size <= manifestLimit;
+  return mediaType === "application/vnd.oci.image.manifest.v1+json" && size <= standardLimits.bytes;
 }

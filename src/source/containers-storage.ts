@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import type { StorageReference } from "../image/engine-reference.ts";
+import { standardLimits } from "../image/limits.ts";
 import { type Descriptor, parseManifest } from "../image/manifest.ts";
 import { formatReference } from "../image/reference.ts";
 import type { ImageSignature } from "../trust/signature.ts";
@@ -45,6 +46,7 @@ export function openContainersStorage(reference: StorageReference, options: Sour
   };
   const documents: Documents = {
     name,
+    limits: options.limits ?? standardLimits,
     readManifest: (descriptor) => read(descriptor, `manifest-${descriptor.digest}`),
     readConfig: (descriptor) => read(descriptor, descriptor.digest),
   };
@@ -73,7 +75,10 @@ export function openContainersStorage(reference: StorageReference, options: Sour
 }
 
 async function findImage(reference: StorageReference, name: string, options: SourceOptions): Promise<Found> {
-  const storage = await openStorage(await findStorage(reference, options.hostFiles), reference, name);
+  const storage = await openStorage(await findStorage(reference, options.hostFiles), reference, {
+    name,
+    limits: options.limits ?? standardLimits,
+  });
   const digest = reference.name?.digest;
   const bytes = (digest && (await storage.readData(`manifest-${digest}`))) ?? (await storage.readData("manifest"));
   if (bytes === undefined) throw unreadable(name, "it has no manifest");
@@ -88,9 +93,14 @@ async function findImage(reference: StorageReference, name: string, options: Sou
 async function layersOf({ storage, top }: Found, documents: Documents): Promise<ReadonlyMap<Digest, StoredLayer>> {
   const { name } = documents;
   const own = (await storage.readData("manifest")) ?? top.bytes;
-  const manifest = parseManifest(own, undefined, name);
+  const manifest = parseManifest(own, undefined, name, documents.limits);
   if (manifest.kind === "index") throw unreadable(name, "the image in it is an index");
-  const { diffIds } = parseImageConfig(await documents.readConfig(manifest.config), manifest.layers.length, name);
+  const { diffIds } = parseImageConfig(
+    await documents.readConfig(manifest.config),
+    manifest.layers.length,
+    name,
+    documents.limits,
+  );
   const chain = await storage.layers();
   if (chain.length !== diffIds.length) {
     throw unreadable(name, `${chain.length} layers are there, and its configuration names ${diffIds.length}`);

@@ -112,7 +112,7 @@ async function copyManifest(work: Work, bytes: Uint8Array, manifest: Manifest): 
   const asItIs = options.compress === undefined && source.held === undefined;
   // Refused before a byte is written, where it can be told.
   if (asItIs) convertManifest(bytes, manifest, format, new Map());
-  const diffIds = asItIs ? [] : await readDiffIds(source, manifest, options.name);
+  const diffIds = asItIs ? [] : await readDiffIds(source, manifest, options);
   const replaced = new Map<Digest, NewLayer>();
   for (const [at, layer] of manifest.layers.entries()) {
     const next = await copyLayer(work, layer, diffIds[at]);
@@ -171,12 +171,16 @@ async function copyIndex(
   return convertIndex(bytes, index, work.options.format ?? formatOf(index), members);
 }
 
-async function readDiffIds(source: ImageSource, manifest: Manifest, name: string): Promise<readonly Digest[]> {
+async function readDiffIds(
+  source: ImageSource,
+  manifest: Manifest,
+  { name, limits }: CopyOptions,
+): Promise<readonly Digest[]> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of await source.openBlob(withinLimit(manifest.config, name))) pieces.push(piece);
+  for await (const piece of await source.openBlob(withinLimit(manifest.config, { name, limits }))) pieces.push(piece);
   const bytes = Buffer.concat(pieces);
   checkBytes(bytes, manifest.config, name);
-  return parseImageConfig(bytes, manifest.layers.length, name).diffIds;
+  return parseImageConfig(bytes, manifest.layers.length, name, limits).diffIds;
 }
 
 /** Writes the layer, compressed anew, to `file`. */

@@ -16,7 +16,7 @@ import type { ImageSource } from "./source.ts";
 export function openDockerDaemon(reference: DaemonReference, options: SourceOptions): ImageSource {
   const image = formatDaemonImage(reference);
   // The archive holds what was asked for and nothing else.
-  return openDockerSave({ name: formatReference(reference), tag: undefined }, async () => {
+  return openDockerSave({ name: formatReference(reference), tag: undefined, limits: options.limits }, async () => {
     const engine = openDockerEngine(options.dockerHost, options.signal);
     const file = await openNameless(options.cacheDirectory);
     try {

@@ -3,6 +3,7 @@ import { type FileHandle, stat } from "node:fs/promises";
 import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import { hexOf } from "../image/digest.ts";
+import { noLimits } from "../image/limits.ts";
 import { type Compression, parseManifest } from "../image/manifest.ts";
 import { openNameless } from "./archive.ts";
 import type { BlobName, ImageDestination } from "./destination.ts";
@@ -60,7 +61,7 @@ export function openDockerSaveDestination(sink: FileSink, options: SaveOptions):
       }
     },
     putManifest: async ({ bytes, mediaType }) => {
-      const manifest = parseManifest(bytes, mediaType, name);
+      const manifest = parseManifest(bytes, mediaType, name, noLimits);
       if (manifest.kind === "index") throw new Error("a docker-archive takes no index");
       const memberOf = ({ digest }: BlobName): string | undefined => members.get(digest);
       const entry = {

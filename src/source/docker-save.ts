@@ -4,7 +4,8 @@ import { parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import { isQualified } from "../image/grammar.ts";
 import { isObject } from "../image/json.ts";
-import { type Compression, type Descriptor, manifestLimit, manifestTypes } from "../image/manifest.ts";
+import { type DocumentLimits, standardLimits } from "../image/limits.ts";
+import { type Compression, type Descriptor, manifestTypes } from "../image/manifest.ts";
 import { type FileSet, readWhole, type StoredFile, unreadable } from "./file-set.ts";
 import { detectCompression } from "./inflate.ts";
 import { imageOf } from "./resolution.ts";
@@ -24,6 +25,7 @@ export interface SavedName {
   readonly name: string;
   /** One of its names, or `@N` for its place; it may be left out where there is one image only. */
   readonly tag: string | undefined;
+  readonly limits: DocumentLimits | undefined;
 }
 
 /** One image of an archive's manifest.json: the members that hold it, and the names it was saved under. */
@@ -47,7 +49,7 @@ interface DescribedImage {
  * other transport. https://github.com/moby/moby/blob/v28.0.0/image/spec/v1.2.md#combined-image-json--filesystem-changeset-format
  */
 export function openDockerSave(saved: SavedName, openFiles: () => Promise<FileSet>): ImageSource {
-  const { name, tag } = saved;
+  const { name, tag, limits = standardLimits } = saved;
   let opened: Promise<FileSet> | undefined;
   let described: Promise<DescribedImage> | undefined;
   const files = (): Promise<FileSet> => {
@@ -55,7 +57,7 @@ export function openDockerSave(saved: SavedName, openFiles: () => Promise<FileSe
     return opened;
   };
   const describe = (): Promise<DescribedImage> => {
-    described ??= files().then((set) => describedImage(set, tag, name));
+    described ??= files().then((set) => describedImage(set, tag, { name, limits }));
     return described;
   };
   return {
@@ -63,7 +65,7 @@ export function openDockerSave(saved: SavedName, openFiles: () => Promise<FileSe
       const { manifestBytes, configBytes } = await describe();
       const readConfig = async (): Promise<Uint8Array> => configBytes;
       const top = { bytes: manifestBytes, mediaType: manifestTypes[1] };
-      return imageOf(top, { name, readManifest: readConfig, readConfig }, platform);
+      return imageOf(top, { name, limits, readManifest: readConfig, readConfig }, platform);
     },
     readTop: async () => ({ bytes: (await describe()).manifestBytes, mediaType: manifestTypes[1] }),
     readManifest: async ({ digest }) => {
@@ -88,10 +90,14 @@ async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-async function describedImage(files: FileSet, tag: string | undefined, name: string): Promise<DescribedImage> {
+async function describedImage(
+  files: FileSet,
+  tag: string | undefined,
+  { name, limits }: { readonly name: string; readonly limits: DocumentLimits },
+): Promise<DescribedImage> {
   const saved = chosenImage(await readList(files, name), tag, name);
-  const configBytes = await readWhole(files, saved.config, manifestLimit);
-  const { diffIds } = parseImageConfig(configBytes, saved.layers.length, name);
+  const configBytes = await readWhole(files, saved.config, limits.bytes);
+  const { diffIds } = parseImageConfig(configBytes, saved.layers.length, name, limits);
   const members = new Map<Digest, string>();
   const layers: object[] = [];
   for (const [at, diffId] of diffIds.entries()) {

@@ -4,7 +4,8 @@ import { errnoOf, KeelsonError, printable } from "../errors.ts";
 import type { WrittenManifest } from "../image/convert.ts";
 import { type Digest, hexOf, parseDigest } from "../image/digest.ts";
 import { isObject, type JsonObject, parseJsonObject } from "../image/json.ts";
-import { type Descriptor, indexTypes, manifestLimit, parseAttachment } from "../image/manifest.ts";
+import { standardLimits } from "../image/limits.ts";
+import { type Descriptor, indexTypes, parseAttachment } from "../image/manifest.ts";
 import type { FileReference } from "../image/reference.ts";
 import { formatSignatureFile } from "../trust/signature.ts";
 import { attachmentOf, signatureTag } from "./attachments.ts";
@@ -144,7 +145,7 @@ async function readIndex(directory: string): Promise<readonly JsonObject[]> {
     if (errnoOf(error) === "ENOENT") return [];
     throw error;
   }
-  const { manifests } = parseJsonObject(bytes, path, manifestLimit);
+  const { manifests } = parseJsonObject(bytes, path, standardLimits.bytes);
   if (Array.isArray(manifests) && manifests.every(isObject)) return manifests;
   throw new KeelsonError("E_SOURCE", `${printable(path)} is not an index`, {
     hint: "Name another directory, or remove the file if nothing needs it.",

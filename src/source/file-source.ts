@@ -1,6 +1,6 @@
 import type { Digest } from "../image/digest.ts";
+import { type DocumentLimits, standardLimits } from "../image/limits.ts";
 import type { Descriptor } from "../image/manifest.ts";
-import { manifestLimit } from "../image/manifest.ts";
 import { type FileReference, formatReference } from "../image/reference.ts";
 import type { ImageSignature } from "../trust/signature.ts";
 import { type FileSet, readWhole, unreadable } from "./file-set.ts";
@@ -30,6 +30,7 @@ export function openFileSource(
   reference: FileReference,
   openFiles: () => Promise<FileSet>,
   form: FileForm,
+  limits: DocumentLimits = standardLimits,
 ): ImageSource {
   const name = formatReference(reference);
   let opened: Promise<FileSet> | undefined;
@@ -38,12 +39,13 @@ export function openFileSource(
     return opened;
   };
   const readDocument = async (descriptor: Descriptor, path: string): Promise<Uint8Array> => {
-    const bytes = await readWhole(await files(), path, manifestLimit);
+    const bytes = await readWhole(await files(), path, limits.bytes);
     checkBytes(bytes, descriptor, name);
     return bytes;
   };
   const documents: Documents = {
     name,
+    limits,
     readManifest: (descriptor) => readDocument(descriptor, form.manifestPath(descriptor)),
     readConfig: (descriptor) => readDocument(descriptor, form.blobPath(descriptor)),
   };

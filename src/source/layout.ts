@@ -1,11 +1,11 @@
 import { printable } from "../errors.ts";
 import { hexOf } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
+import { type DocumentLimits, standardLimits } from "../image/limits.ts";
 import {
   type Descriptor,
   type Index,
   indexTypes,
-  manifestLimit,
   type PlatformDescriptor,
   parseAttachment,
   parseManifest,
@@ -14,7 +14,7 @@ import type { FileReference } from "../image/reference.ts";
 import type { ImageSignature } from "../trust/signature.ts";
 import { isAttachmentTag, mayBeAttachment, signaturesIn, signatureTag } from "./attachments.ts";
 import { type FileSet, readWhole, unreadable } from "./file-set.ts";
-import { openFileSource } from "./file-source.ts";
+import { type FileForm, openFileSource } from "./file-source.ts";
 import { withinLimit } from "./resolution.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -25,15 +25,19 @@ export const nameAnnotation = "org.opencontainers.image.ref.name";
  * One image of the OCI image layout in `files`, which are opened at first use.
  * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
-export function openLayout(reference: FileReference, openFiles: () => Promise<FileSet>): ImageSource {
-  return openFileSource(reference, openFiles, {
+export function openLayout(
+  reference: FileReference,
+  openFiles: () => Promise<FileSet>,
+  limits: DocumentLimits = standardLimits,
+): ImageSource {
+  const form: FileForm = {
     readTop: async (files, name, readManifest) => {
-      const entry = chosenEntry(await readIndex(files, name), reference.tag, name);
-      return { bytes: await readManifest(withinLimit(entry, name)), mediaType: entry.mediaType };
+      const entry = chosenEntry(await readIndex(files, name, limits), reference.tag, name);
+      return { bytes: await readManifest(withinLimit(entry, { name, limits })), mediaType: entry.mediaType };
     },
     signatures: async (files, name, digest, readManifest) => {
       const found: ImageSignature[] = [];
-      for (const entry of (await readIndex(files, name)).manifests) {
+      for (const entry of (await readIndex(files, name, limits)).manifests) {
         if (entry.digest === digest || !mayBeAttachment(entry)) continue;
         const named = entry.annotations[nameAnnotation] === signatureTag(digest);
         const bytes = await readManifest(entry);
@@ -44,23 +48,24 @@ export function openLayout(reference: FileReference, openFiles: () => Promise<Fi
     },
     blobPath,
     manifestPath: blobPath,
-  });
+  };
+  return openFileSource(reference, openFiles, form, limits);
 }
 
 /** The names of the images in a layout, as its index has them; what has none is passed over. Throws E_SOURCE. */
 export async function listNames(files: FileSet, name: string): Promise<readonly string[]> {
-  const { manifests } = await readIndex(files, name);
+  const { manifests } = await readIndex(files, name, standardLimits);
   return manifests
     .map(({ annotations }) => annotations[nameAnnotation])
     .filter((named) => named !== undefined)
     .filter((named) => !isAttachmentTag(named));
 }
 
-async function readIndex(files: FileSet, name: string): Promise<Index> {
+async function readIndex(files: FileSet, name: string, limits: DocumentLimits): Promise<Index> {
   const marker = parseJsonObject(
-    await readWhole(files, "oci-layout", manifestLimit),
+    await readWhole(files, "oci-layout", limits.bytes),
     `${name}, oci-layout`,
-    manifestLimit,
+    limits.bytes,
   );
   if (
     !isObject(marker) ||
@@ -70,9 +75,10 @@ async function readIndex(files: FileSet, name: string): Promise<Index> {
     throw unreadable(name, "its oci-layout does not say version 1");
   }
   const index = parseManifest(
-    await readWhole(files, "index.json", manifestLimit),
+    await readWhole(files, "index.json", limits.bytes),
     indexTypes[0],
     `${name}, index.json`,
+    limits,
   );
   if (index.kind === "index") return index;
   throw unreadable(name, "its index.json is not an index");

@@ -16,9 +16,9 @@ export function openSource(reference: Reference, options: SourceOptions): ImageS
     case "registry":
       return openMirrored(reference, options);
     case "oci":
-      return openLayout(reference, async () => openDirectory(reference.path));
+      return openLayout(reference, async () => openDirectory(reference.path), options.limits);
     case "dir":
-      return openDirectoryImage(reference);
+      return openDirectoryImage(reference, options.limits);
     case "oci-archive":
       return openOciArchive(reference, options);
     case "docker-archive":

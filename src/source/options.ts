@@ -1,4 +1,5 @@
 import type { Digest } from "../image/digest.ts";
+import type { DocumentLimits } from "../image/limits.ts";
 import type { StoreReference } from "../image/reference.ts";
 import type { Registries } from "../image/registries.ts";
 import type { Credentials } from "./credential-helper.ts";
@@ -36,7 +37,16 @@ export interface SourceOptions {
   /** Ends every request and stream with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   readonly timing?: Timing | undefined;
+  /** How large documents of images may be. */
+  readonly limits?: DocumentLimits | undefined;
+  /** How often a request is sent that meets a passing failure, the first time included. */
+  readonly tries?: number | undefined;
+  /** How many redirects in a row are followed. */
+  readonly redirects?: number | undefined;
 }
+
+export const standardTries = 5;
+export const standardRedirects = 5;
 
 /** Times in milliseconds. */
 export interface Timing {

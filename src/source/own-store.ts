@@ -2,6 +2,7 @@ import { KeelsonError, printable } from "../errors.ts";
 import { convertManifest, formatOf, type NewLayer } from "../image/convert.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import type { JsonObject } from "../image/json.ts";
+import { noLimits } from "../image/limits.ts";
 import { manifestTypes } from "../image/manifest.ts";
 import type { Platform } from "../image/platform.ts";
 import { formatReference, type StoreReference } from "../image/reference.ts";
@@ -38,7 +39,7 @@ export function openOwnStore(reference: StoreReference, store: OwnStore): ImageS
       const { manifestBytes: bytes, configBytes } = found();
       return imageOf(
         { bytes, mediaType: undefined },
-        { name, readManifest, readConfig: async () => configBytes },
+        { name, limits: noLimits, readManifest, readConfig: async () => configBytes },
         platform,
       );
     },

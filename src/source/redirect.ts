@@ -29,7 +29,7 @@ export function redirectTarget(from: URL, location: string): URL {
 
 /** The failure for a chain of redirects that does not end. */
 export function tooManyRedirects(from: URL, limit: number): KeelsonError {
-  return refused(from, `more than ${limit} redirects`);
+  return refused(from, `more than ${limit} redirects`, " or raise redirects in keelson.conf.");
 }
 
 function isInner(hostname: string): boolean {
@@ -39,8 +39,8 @@ function isInner(hostname: string): boolean {
   return family !== 0 && inner.check(address, family === 4 ? "ipv4" : "ipv6");
 }
 
-function refused(from: URL, what: string): KeelsonError {
+function refused(from: URL, what: string, other = "."): KeelsonError {
   return new KeelsonError("E_REGISTRY", `${printable(from.host)} answered with ${printable(what)}`, {
-    hint: "keelson does not follow it; ask the registry's operator how its blobs are stored.",
+    hint: `keelson does not follow it; ask the registry's operator how its blobs are stored${other}`,
   });
 }

@@ -5,14 +5,13 @@ import type { Digest } from "../image/digest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import type { BlobName, ImageDestination } from "./destination.ts";
 import type { HttpResponse } from "./http.ts";
-import type { SourceOptions } from "./options.ts";
+import { type SourceOptions, standardTries } from "./options.ts";
 import { namedOf } from "./registry.ts";
 import { attachSignatures } from "./registry-signatures.ts";
 import { openRepository, type Repository } from "./repository.ts";
 import { pause, waitAfter } from "./retry.ts";
 
 const chunkSize = 16 * 1024 * 1024;
-const tries = 5;
 /** What cancelling may take, in milliseconds. */
 const cancelTime = 3_000;
 
@@ -162,7 +161,7 @@ async function sendChunk(
       if (!(error instanceof KeelsonError) || error === failure || errnoOf(error.cause) === undefined) throw error;
       failure = error;
     }
-    if (attempt === tries) throw failure;
+    if (attempt === (options.tries ?? standardTries)) throw failure;
     await pause(waitAfter(attempt, undefined, options), options);
     const state = await uploadState(repository, at);
     at = state.session;

@@ -1,6 +1,7 @@
 import type { WrittenManifest } from "../image/convert.ts";
 import type { Digest } from "../image/digest.ts";
-import { type Descriptor, manifestLimit, manifestTypes, parseAttachment } from "../image/manifest.ts";
+import { standardLimits } from "../image/limits.ts";
+import { type Descriptor, manifestTypes, parseAttachment } from "../image/manifest.ts";
 import type { ImageSignature } from "../trust/signature.ts";
 import { attachmentOf, signatureTag } from "./attachments.ts";
 import type { ImageDestination } from "./destination.ts";
@@ -35,6 +36,6 @@ async function readAttached(repository: Repository, tag: string): Promise<readon
       return [];
     }
     if (response.status !== 200) throw await repository.failure(response);
-    return parseAttachment((await readBody(response, manifestLimit)) ?? Buffer.alloc(0), tag).layers;
+    return parseAttachment((await readBody(response, standardLimits.bytes)) ?? Buffer.alloc(0), tag).layers;
   });
 }

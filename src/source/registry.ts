@@ -1,6 +1,7 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { digestOf } from "../image/digest.ts";
-import { type Descriptor, indexTypes, manifestLimit, manifestTypes } from "../image/manifest.ts";
+import { beyondLimit, type DocumentLimits, standardLimits } from "../image/limits.ts";
+import { type Descriptor, indexTypes, manifestTypes } from "../image/manifest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import { signaturesIn, signatureTag } from "./attachments.ts";
 import type { HttpResponse } from "./http.ts";
@@ -37,6 +38,7 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   };
   const documents: Documents = {
     name: context.name,
+    limits: limitsOf(context),
     readManifest: (descriptor) => fetchManifest(descriptor, context),
     readConfig: (descriptor) => fetchSmallBlob(descriptor, context),
   };
@@ -102,21 +104,24 @@ async function fetchDocument(
     if (response.status !== 200) throw await repository.failure(response);
     checkEncoding(response, name);
     const mediaType = documentType(response, name);
-    const bytes = await readBody(response, manifestLimit);
-    if (bytes === undefined) throw tooLarge(name);
+    const { bytes: limit } = limitsOf(context);
+    const bytes = await readBody(response, limit);
+    if (bytes === undefined) throw beyondLimit(name, `its manifest is larger than ${limit} bytes`, "bytes");
     const claimed = response.headers["docker-content-digest"];
     return { bytes, mediaType, claimed: typeof claimed === "string" ? claimed : undefined };
   });
 }
 
 /** What is tagged as attached to an image; undefined when nothing is. */
-async function fetchAttachment(tag: string, { repository, name }: RegistryPlace): Promise<Uint8Array | undefined> {
+async function fetchAttachment(tag: string, context: RegistryPlace): Promise<Uint8Array | undefined> {
+  const { repository, name } = context;
   return repository.get(`manifests/${tag}`, { accept: manifestTypes[0] }, async (response) => {
     if (response.status === 404) return void response.discard();
     if (response.status !== 200) throw await repository.failure(response);
     checkEncoding(response, name);
-    const bytes = await readBody(response, manifestLimit);
-    if (bytes === undefined) throw tooLarge(name);
+    const { bytes: limit } = limitsOf(context);
+    const bytes = await readBody(response, limit);
+    if (bytes === undefined) throw beyondLimit(name, `its manifest is larger than ${limit} bytes`, "bytes");
     return bytes;
   });
 }
@@ -145,8 +150,6 @@ function documentType(response: HttpResponse, name: string): string | undefined 
   });
 }
 
-function tooLarge(name: string): KeelsonError {
-  return new KeelsonError("E_LIMIT", `${name}: its manifest is larger than ${manifestLimit} bytes`, {
-    hint: "Manifests of images are small; check that the reference names an image.",
-  });
+function limitsOf({ options }: RegistryPlace): DocumentLimits {
+  return options.limits ?? standardLimits;
 }

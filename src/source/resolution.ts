@@ -1,22 +1,22 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { digestOf } from "../image/digest.ts";
-import { choosePlatform, type Descriptor, type Manifest, manifestLimit, parseManifest } from "../image/manifest.ts";
+import { beyondLimit, type DocumentLimits } from "../image/limits.ts";
+import { choosePlatform, type Descriptor, type Manifest, parseManifest } from "../image/manifest.ts";
 import { formatPlatform, type Platform, platformRank } from "../image/platform.ts";
 import type { SourceImage, StoredDocument, TopDocument } from "./source.ts";
 
-const indexDepthLimit = 8;
-
-/** Where the documents of one image are read. Both check digest and size, and read no more than manifestLimit bytes. */
+/** Where the documents of one image are read. Both check digest and size, and read no more bytes than the limits allow. */
 export interface Documents {
   /** How messages call the image. */
   readonly name: string;
+  readonly limits: DocumentLimits;
   readManifest(descriptor: Descriptor): Promise<Uint8Array>;
   readConfig(descriptor: Descriptor): Promise<Uint8Array>;
 }
 
 /**
- * Follows `top` through indexes to the image for `platform`, at most 8 deep. An image that no index offers by platform
+ * Follows `top` through indexes to the image for `platform`, as deep as the limits allow. An image that no index offers by platform
  * must itself be for it. What `stored` has is not read. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents` throws.
  */
 export async function imageOf(
@@ -26,11 +26,11 @@ export async function imageOf(
   stored: StoredDocument = () => undefined,
 ): Promise<SourceImage> {
   const documents = preferring(stored, fetched);
-  const { name } = documents;
+  const { name, limits } = documents;
   let { bytes, mediaType } = top;
   let offered = false;
-  for (let depth = 0; depth <= indexDepthLimit; depth++) {
-    const document = parseManifest(bytes, mediaType, name);
+  for (let depth = 0; depth <= limits.depth; depth++) {
+    const document = parseManifest(bytes, mediaType, name, limits);
     if (document.kind === "manifest") {
       const { config, configBytes } = await readConfig(document, documents);
       if (!offered) checkPlatform(config.platform, platform, name);
@@ -39,35 +39,39 @@ export async function imageOf(
     const entry = choosePlatform(document, platform, name);
     offered = entry.platform !== undefined;
     mediaType = entry.mediaType;
-    bytes = await documents.readManifest(withinLimit(entry, name));
+    bytes = await documents.readManifest(withinLimit(entry, documents));
   }
-  throw new KeelsonError("E_LIMIT", `${printable(name)} nests indexes more than ${indexDepthLimit} deep`, {
-    hint: "Ask the image's publisher for an index that names its images directly.",
-  });
+  throw tooDeep(documents);
 }
 
-function preferring(stored: StoredDocument, { name, readManifest, readConfig }: Documents): Documents {
+function preferring(stored: StoredDocument, { readManifest, readConfig, ...rest }: Documents): Documents {
   return {
-    name,
+    ...rest,
     readManifest: async (descriptor) => stored(descriptor.digest) ?? (await readManifest(descriptor)),
     readConfig: async (descriptor) => stored(descriptor.digest) ?? (await readConfig(descriptor)),
   };
 }
 
 /** `descriptor`, unless the document it describes is too large to be read (E_LIMIT). */
-export function withinLimit(descriptor: Descriptor, name: string): Descriptor {
-  if (descriptor.size <= manifestLimit) return descriptor;
-  throw new KeelsonError("E_LIMIT", `${printable(name)}: ${descriptor.digest} is larger than ${manifestLimit} bytes`, {
-    hint: "Manifests and configurations of images are small; check that the reference names an image.",
-  });
+export function withinLimit(descriptor: Descriptor, { name, limits }: Pick<Documents, "name" | "limits">): Descriptor {
+  if (descriptor.size <= limits.bytes) return descriptor;
+  throw beyondLimit(name, `${descriptor.digest} is larger than ${limits.bytes} bytes`, "bytes");
+}
+
+/** E_LIMIT for indexes that name only indexes. */
+export function tooDeep({ name, limits }: Pick<Documents, "name" | "limits">): KeelsonError {
+  return beyondLimit(name, `it nests indexes more than ${limits.depth} deep`, "depth");
 }
 
 async function readConfig(
   manifest: Manifest,
   documents: Documents,
 ): Promise<{ readonly config: ImageConfig; readonly configBytes: Uint8Array }> {
-  const configBytes = await documents.readConfig(withinLimit(manifest.config, documents.name));
-  return { config: parseImageConfig(configBytes, manifest.layers.length, documents.name), configBytes };
+  const configBytes = await documents.readConfig(withinLimit(manifest.config, documents));
+  return {
+    config: parseImageConfig(configBytes, manifest.layers.length, documents.name, documents.limits),
+    configBytes,
+  };
 }
 
 function checkPlatform(actual: Platform, wanted: Platform, name: string): void {

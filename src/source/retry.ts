@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf } from "../errors.ts";
 import type { Http, HttpRequest, HttpResponse } from "./http.ts";
-import { type SourceOptions, standardTiming } from "./options.ts";
+import { type SourceOptions, standardTiming, standardTries } from "./options.ts";
 
-const tries = 5;
 const dropped = new Set(["ECONNRESET", "EPIPE", "EAI_AGAIN"]);
 const unreached = new Set(["ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ECONNABORTED"]);
 
 /**
- * Sends `request` until it is answered with neither 429 nor 5xx and `use` has read what it wants, up to 5 times and as
- * long as there is patience. The last answer counts whatever its status. Throws the last system error, and what `use` throws.
+ * Sends `request` until it is answered with neither 429 nor 5xx and `use` has read what it wants, as often and as
+ * long as the options say. The last answer counts whatever its status. Throws the last system error, and what `use` throws.
  */
 export async function sendPatiently<T>(
   http: Http,
@@ -18,6 +17,7 @@ export async function sendPatiently<T>(
   use: (response: HttpResponse) => Promise<T>,
 ): Promise<T> {
   const { patience } = options.timing ?? standardTiming;
+  const { tries = standardTries } = options;
   let failed: number | undefined;
   const isLast = (attempt: number, wait: number): boolean => {
     failed ??= performance.now();

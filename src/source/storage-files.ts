@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Digest, parseDigest } from "../image/digest.ts";
 import type { StorageReference } from "../image/engine-reference.ts";
 import { isObject, type JsonObject } from "../image/json.ts";
-import { manifestLimit } from "../image/manifest.ts";
+import type { DocumentLimits } from "../image/limits.ts";
 import { engineName, formatName, parseName } from "../trust/name.ts";
 import { openDirectory } from "./directory.ts";
 import { readIfThere, unreadable } from "./file-set.ts";
@@ -39,7 +39,11 @@ export interface StoredLayer {
 }
 
 /** Finds the image in the directories of a store. Throws E_SOURCE, with what there is. */
-export async function openStorage(place: StoragePlace, reference: StorageReference, name: string): Promise<Storage> {
+export async function openStorage(
+  place: StoragePlace,
+  reference: StorageReference,
+  { name, limits }: { readonly name: string; readonly limits: DocumentLimits },
+): Promise<Storage> {
   const driver = await driverOf(place, name);
   const all: { readonly root: string; readonly image: JsonObject }[] = [];
   for (const root of place.roots) {
@@ -50,7 +54,7 @@ export async function openStorage(place: StoragePlace, reference: StorageReferen
   const data = openDirectory(join(root, `${driver}-images`, image.id));
   return {
     digest: manifestDigest(image),
-    readData: (key) => readIfThere(data, dataName(key), manifestLimit),
+    readData: (key) => readIfThere(data, dataName(key), limits.bytes),
     layers: () => layersOf(String(image.layer ?? ""), place.roots, driver, name),
     signatureSizes: (manifest) => signatureSizes(image, manifest),
   };

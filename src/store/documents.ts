@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf, hexOf } from "../image/digest.ts";
+import { noLimits } from "../image/limits.ts";
 import { type Manifest, parseManifest } from "../image/manifest.ts";
 import { writeDurably } from "./durable.ts";
 
@@ -23,9 +24,9 @@ export function readDocuments(
   directory: string,
   image: { readonly digest: Digest; readonly id: Digest },
 ): ImageDocuments {
-  const manifest = parseManifest(readBlob(directory, image.digest), undefined, image.digest);
+  const manifest = parseManifest(readBlob(directory, image.digest), undefined, image.digest, noLimits);
   if (manifest.kind !== "manifest") throw damaged(directory);
-  const config = parseImageConfig(readBlob(directory, image.id), manifest.layers.length, image.id);
+  const config = parseImageConfig(readBlob(directory, image.id), manifest.layers.length, image.id, noLimits);
   return { manifest, config };
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type Digest, hexOf, parseDigest } from "../image/digest.ts";
 import { isObject, parseJsonObject } from "../image/json.ts";
+import { noLimits } from "../image/limits.ts";
 import { parseManifest } from "../image/manifest.ts";
 import { parseVerified, type Verified } from "../image/verified.ts";
 import type { ObjectName } from "../layer/change.ts";
@@ -202,7 +203,7 @@ function indexText(directory: string, images: readonly StoredImage[]): string {
       [annotations.kept]: String(image.kept),
       ...(image.verified === undefined ? {} : { [annotations.verified]: JSON.stringify(image.verified) }),
     };
-    const { mediaType } = parseManifest(bytes, undefined, image.digest);
+    const { mediaType } = parseManifest(bytes, undefined, image.digest, noLimits);
     return { mediaType, digest: image.digest, size: bytes.length, annotations: notes };
   });
   const index = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { indexTypes, layerCompression, manifestLimit, manifestTypes, parseManifest } from "../../src/image/manifest.ts";
+import { standardLimits } from "../../src/image/limits.ts";
+import { indexTypes, layerCompression, manifestTypes, parseManifest } from "../../src/image/manifest.ts";
 
 const digest = `sha256:${"a".repeat(64)}` as const;
 const config = { mediaType: "application/vnd.oci.image.config.v1+json", digest, size: 7 };
@@ -119,7 +120,7 @@ describe("a document is refused", () => {
 
   it("that is larger than 4 MiB, and one of 12 MiB at once", () => {
     const sized = (size: number): string => withText(image, "a", `"${"x".repeat(size)}"`);
-    const slack = manifestLimit - sized(0).length;
+    const slack = standardLimits.bytes - sized(0).length;
     expect(read(sized(slack)).kind).toBe("manifest");
     expect(() => read(sized(slack + 1))).toThrow(tooMuch);
     expect(() => read(sized(12 * 1024 * 1024))).toThrow(tooMuch);

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { standardLimits } from "../../src/image/limits.ts";
 import { parseReference } from "../../src/image/reference.ts";
 import { copyImage } from "../../src/source/copy.ts";
 import { openSource } from "../../src/source/open.ts";
@@ -48,7 +49,8 @@ const load = async (to: string): Promise<void> => {
   const { platform } = expected.config;
   try {
     const { cacheDirectory } = options;
-    await copyImage(source, destination, { name: to, platform, all: false, cacheDirectory, begin });
+    const copied = { name: to, limits: standardLimits, platform, all: false, cacheDirectory, begin } as const;
+    await copyImage(source, destination, copied);
   } finally {
     await Promise.all([source.close(), destination.close()]);
   }
