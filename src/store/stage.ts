@@ -61,7 +61,6 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   const storedLayer = openStoredLayers(paths.images, repository);
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
-
   function tree(): DirectoryNode {
     folded ??= foldLayers(layersOf(slots));
     return folded;
