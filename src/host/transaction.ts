@@ -36,6 +36,8 @@ export interface TransactionHost extends FilePlaces {
  * error is thrown; when taking back fails too, the journal stays for recover() and E_RECOVER is thrown.
  */
 export async function transact(given: JournalRecord, host: TransactionHost): Promise<void> {
+  // Nothing has been done yet if nobody answers there.
+  if (given.changes.some(asksManager)) await host.systemd.bus?.();
   const record = { ...given, begun: moment() };
   begin(record, host);
   const attempted: HostChange[] = [];
@@ -52,6 +54,10 @@ export async function transact(given: JournalRecord, host: TransactionHost): Pro
     await takeBack(attempted, record, host, error);
     throw error;
   }
+}
+
+function asksManager({ kind }: HostChange): boolean {
+  return ["reload", "enable", "disable", "start", "stop", "watch", "reset-failed"].includes(kind);
 }
 
 /** Those that follow one another: they watch at the same time. */

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { openRoot } from "../../src/host/root.ts";
 import { openSystemd } from "../../src/host/systemd.ts";
+import { openRunningSystemd } from "../../src/host/systemd-running.ts";
 import { readJournal, recover, type TransactionHost, transact } from "../../src/host/transaction.ts";
 import { type FileState, type HostChange, invertChange } from "../../src/plan/change.ts";
 import { besidePath } from "../../src/store/durable.ts";
@@ -51,6 +52,18 @@ describe("a transaction", () => {
     expect(readFileSync(join(host.directory, "etc/x/a"), "utf8")).toBe("a");
     expect(readlinkSync(join(host.directory, "var/lib/keelson/deployments/x/current"))).toBe("1");
     expect(readJournal(host)).toBeUndefined();
+  });
+
+  it("has not begun when no manager answers that it is to tell", async () => {
+    const host = openHost();
+    const before = listing(host.directory);
+    vi.stubEnv("DBUS_SYSTEM_BUS_ADDRESS", `unix:path=${host.directory}/no-bus`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const systemd = openRunningSystemd(async () => {});
+    const told = transact(record([...changes, { kind: "reload" }]), { ...host, systemd });
+    await expect(told).rejects.toMatchObject({ code: "E_SYSTEMD" });
+    expect(listing(host.directory)).toBe(before);
+    await transact(record(changes), { ...host, systemd });
   });
 
   it("puts no symlink where somebody has put a file meanwhile", async () => {
