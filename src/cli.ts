@@ -11,6 +11,7 @@ import type { World } from "./world.ts";
 
 export interface GlobalOptions {
   readonly root: string;
+  readonly user: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly wait: boolean;
@@ -44,6 +45,7 @@ export function commandLine(version: string, open: OpenWorld): Command {
     .description("Installs container images as native systemd services, with no container engine in the boot path.")
     .version(version)
     .option("--root <dir>", "work on the host below DIR instead of /; nothing running is touched", "/")
+    .option("--user", "work on containers of your own, which your login starts, as a user other than root", false)
     .option("--json", "answer with one JSON document", false)
     .option("-q, --quiet", "say nothing but the answer, warnings and errors", false)
     .option("--wait", "wait while another keelson changes this root, instead of failing", false)

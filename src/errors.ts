@@ -9,7 +9,7 @@ export const errorCodes = {
     meaning: "a container name is outside ^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}(@[a-zA-Z0-9_.-]{1,63})?$",
   },
   E_SET: { status: 2, meaning: "a --set is not of the form NAME=VALUE, or names a variable that keelson sets itself" },
-  E_NOT_ROOT: { status: 1, meaning: "the command changes the host and needs root" },
+  E_NOT_ROOT: { status: 1, meaning: "the command changes the host and needs root, or --user" },
 
   E_NOT_FOUND: { status: 3, meaning: "no container or image of that name is here" },
   E_PRESENT: {
@@ -101,4 +101,18 @@ export function printable(text: string): string {
       /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd]/g,
       (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
+}
+
+const verbs =
+  "apply|exec|history|images|info|install|list|logs|plan|prune|pull|recover|rollback|shell|status|uninstall|update|verify|why";
+
+/**
+ * What people are told of commands, and to type, in the words of a user whose services are not the host's: `systemctl --user`. Lines of a diff
+ * stay as they are.
+ */
+export function inUserWords(text: string): string {
+  if (/^[-+ @]/.test(text)) return text;
+  return text
+    .replace(/(?<![\w/-])(systemctl|journalctl|systemd-tmpfiles)(?= (?!--user))/g, "$1 --user")
+    .replace(new RegExp(`(?<![\\w/-])keelson (?=(?:${verbs})\\b)`, "g"), "keelson --user ");
 }

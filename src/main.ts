@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type GlobalOptions, run } from "./cli.ts";
-import { type ErrorCode, errnoOf, errorCodes, KeelsonError, printable } from "./errors.ts";
+import { type ErrorCode, errnoOf, errorCodes, inUserWords, KeelsonError, printable } from "./errors.ts";
 import type { World } from "./world.ts";
 
 const interruption = new AbortController();
 let json = process.argv.includes("--json");
+let user = process.argv.includes("--user");
 
 /** The directory with package.json and unit-templates, beside the program or above its sources. */
 const home =
@@ -16,10 +17,12 @@ const version = String(JSON.parse(readFileSync(join(home, "package.json"), "utf8
 /** Loaded only when a command needs it: --help and --version do not. */
 async function open(options: GlobalOptions): Promise<World> {
   json = options.json;
+  user = options.user;
   const [{ openOutput }, { openWorld }] = await Promise.all([import("./output.ts"), import("./world.ts")]);
   const keelson = resolve(process.env.KEELSON_EXECUTABLE ?? join(home, "dist", "keelson"));
   return openWorld({
     root: options.root,
+    user: options.user,
     wait: options.wait,
     output: openOutput(options),
     signal: interruption.signal,
@@ -47,7 +50,10 @@ function understood(error: unknown): KeelsonError | undefined {
     });
   }
   if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
-    const hint = process.getuid?.() === 0 ? "The file system does not allow it." : "Run keelson as root.";
+    const hint =
+      user || process.getuid?.() === 0
+        ? "The file system does not allow it."
+        : "Run keelson as root, or with --user for containers of your own.";
     return new KeelsonError("E_NOT_ROOT", message, { hint, cause: error });
   }
   if (errno !== undefined && error instanceof Error && "syscall" in error) {
@@ -72,7 +78,10 @@ function report(error: unknown): number {
     );
     return 1;
   }
-  const { code, message, hint } = known;
+  const { code } = known;
+  const [message, hint] = user
+    ? [known.message.split("\n").map(inUserWords).join("\n"), inUserWords(known.hint)]
+    : [known.message, known.hint];
   if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } }, undefined, 2)}\n`);
   process.stderr.write(`keelson: ${message.split("\n").map(printable).join("\n")} (${code})\n  ${printable(hint)}\n`);
   return statusOf(code);

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { printable } from "./errors.ts";
+import { inUserWords, printable } from "./errors.ts";
 
 /** Where a command speaks: answers to standard output, everything else to standard error. */
 export interface Output {
@@ -38,6 +38,8 @@ export interface OutputOptions {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly progress: boolean;
+  /** It is a user's own services that are spoken of. */
+  readonly user: boolean;
 }
 
 interface Stream {
@@ -51,13 +53,14 @@ const redrawInterval = 100;
 /** Bars are drawn on a terminal; elsewhere each finished piece of work is one line. */
 export function openOutput(options: OutputOptions, out: Stream = process.stdout, err: Stream = process.stderr): Output {
   const bars = options.progress && !options.quiet && err.isTTY === true;
+  const words = options.user ? inUserWords : (text: string): string => text;
   const pieces = new Set<Piece>();
   let drawn = false;
   let last = 0;
 
   function line(text: string): void {
     wipe();
-    err.write(`${text.split("\n").map(printable).join("\n")}\n`);
+    err.write(`${text.split("\n").map(words).map(printable).join("\n")}\n`);
   }
 
   function wipe(): void {
@@ -76,16 +79,14 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
   return {
     answer(document, lines) {
       wipe();
-      const shown = (): string => lines.map((text) => `${text.split("\t").map(printable).join("\t")}\n`).join("");
+      const shown = (): string => lines.map((text) => `${tabbed(words(text))}\n`).join("");
       out.write(options.json ? `${JSON.stringify(document, undefined, 2)}\n` : shown());
     },
     bytes(document) {
       wipe();
       out.write(document);
     },
-    message(text) {
-      if (!options.quiet) line(text);
-    },
+    message: (text) => (options.quiet ? undefined : line(text)),
     warn: (text) => line(`warning: ${text}`),
     choose: async (question, choices, signal) => {
       if (process.stdin.isTTY !== true || err.isTTY !== true) return undefined;
@@ -97,6 +98,10 @@ export function openOutput(options: OutputOptions, out: Stream = process.stdout,
         if (!options.quiet && options.progress) line(text);
       }),
   };
+}
+
+function tabbed(text: string): string {
+  return text.split("\t").map(printable).join("\t");
 }
 
 /** Reads lines until one is a number up to `limit`; that number less one, undefined at the end of the input. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { KeelsonError, printable } from "./errors.ts";
 import { parseIni } from "./ini.ts";
 
@@ -102,7 +102,9 @@ export const environmentVariables = {
   REGISTRY_AUTH_FILE: "a file with registry credentials, asked first",
   DOCKER_CONFIG: "the directory of Docker's config.json",
   DOCKER_HOST: "where a Docker daemon listens: unix:///PATH; default unix:///var/run/docker.sock",
-  XDG_RUNTIME_DIR: "where containers/auth.json of a login session is",
+  XDG_RUNTIME_DIR: "where containers/auth.json of a login session is; with --user also where its systemd is",
+  XDG_CONFIG_HOME: "with --user: where units, settings and overrides go; default: ~/.config",
+  XDG_DATA_HOME: "with --user: where images and deployments are kept; default: ~/.local/share",
   HOME: "where .config/containers and .docker/config.json are",
   PATH: "where credential helpers, docker-credential-NAME, are looked for",
   SSL_CERT_FILE: "PEM certificates to trust beside the system's",
@@ -113,16 +115,27 @@ export const environmentVariables = {
 
 type Key = keyof typeof settingKeys;
 
-/** Reads `keelson.conf` below `prefix` ("" for the running host). Throws E_SETTINGS naming file and key. */
-export function readSettings(prefix: string, environment: NodeJS.ProcessEnv): Settings {
-  const path = `${prefix}${settingsPath}`;
+/**
+ * Reads `keelson.conf` below `prefix` ("" for the running host), or that of the user whose `places` these are. Throws E_SETTINGS
+ * naming file and key.
+ */
+export function readSettings(
+  prefix: string,
+  environment: NodeJS.ProcessEnv,
+  places = { configuration: dirname(settingsPath), state: dirname(settingKeys.state_directory.default) },
+): Settings {
+  const path = `${prefix}${places.configuration}/${basename(settingsPath)}`;
   const written = existsSync(path) ? parseIni(readFileSync(path, "utf8")) : {};
   const values = new Map<string, string>();
   for (const [key, value] of Object.entries(written)) {
     if (!(key in settingKeys)) throw bad(path, key, `is not one of ${Object.keys(settingKeys).join(", ")}`);
     values.set(key, String(value).trim());
   }
-  const text = (key: Key): string => values.get(key) || settingKeys[key].default;
+  const usual = {
+    ...settingKeys,
+    state_directory: { default: `${places.state}/${basename(settingKeys.state_directory.default)}` },
+  };
+  const text = (key: Key): string => values.get(key) || usual[key].default;
   const count = (key: Key): number => {
     const value = text(key);
     if (!/^[1-9][0-9]{0,14}$/.test(value)) throw bad(path, key, `is ${printable(value)}, not a whole number above 0`);

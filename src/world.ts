@@ -10,12 +10,14 @@ import { type HostRoot, openRoot } from "./host/root.ts";
 import { runAsSweeper, runAsWriter, type WriterPlaces } from "./host/session.ts";
 import { openSystemd, type Systemd } from "./host/systemd.ts";
 import type { TransactionHost } from "./host/transaction.ts";
+import { readUserPlaces, refuseStranger } from "./host/user.ts";
 import { watchUnits } from "./host/watch.ts";
 import type { Reference } from "./image/reference.ts";
 import type { Registries } from "./image/registries.ts";
 import type { Verified } from "./image/verified.ts";
 import type { Output } from "./output.ts";
 import type { HostFacts } from "./plan/facts.ts";
+import { hostPlaces, type Places } from "./plan/places.ts";
 import type { DefaultTemplates } from "./plan/request.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { openSource } from "./source/open.ts";
@@ -32,6 +34,8 @@ export interface World {
   readonly root: HostRoot;
   /** The directory given with --root, or `/`. */
   readonly rootPath: string;
+  /** Where everything is put, for the host or for one of its users. */
+  readonly places: Places;
   readonly settings: Settings;
   readonly output: Output;
   readonly systemd: Systemd;
@@ -65,6 +69,8 @@ export interface World {
 
 export interface WorldOptions {
   readonly root: string;
+  /** For the user who runs keelson instead of for the host. */
+  readonly user: boolean;
   readonly wait: boolean;
   readonly output: Output;
   readonly signal: AbortSignal;
@@ -90,15 +96,16 @@ export function transactionHost(world: World): TransactionHost {
 
 /** Runs `action` as the one writer of this world's root: see runAsWriter. */
 export function asWriter<T>(world: World, verb: string, action: () => Promise<T>): Promise<T> {
-  return runAsWriter(verb, writerPlaces(world), action);
+  return runAsWriter(verb, writerPlaces(world, verb), action);
 }
 
 /** Like asWriter, for what sweeps by itself: see runAsSweeper. */
 export function asSweeper<T>(world: World, verb: string, action: () => Promise<T>): Promise<T> {
-  return runAsSweeper(verb, writerPlaces(world), action);
+  return runAsSweeper(verb, writerPlaces(world, verb), action);
 }
 
-function writerPlaces(world: World): WriterPlaces {
+function writerPlaces(world: World, verb: string): WriterPlaces {
+  refuseStranger(world.places, verb);
   const { paths, wait, signal, output, settings } = world;
   return { paths, host: transactionHost(world), wait, signal, keep: settings.keep, say: output.message };
 }
@@ -111,28 +118,32 @@ export function hereOnly({ root }: World, verb: string): void {
   });
 }
 
+/** Throws E_USAGE for what only root can do, or only the host has, of a command that a user may ask for containers of their own. */
+export function asRootOnly({ places }: World, verb: string): void {
+  if (places.user === undefined) return;
+  throw new KeelsonError("E_USAGE", `keelson ${verb} is for the containers of the host, not for those of a user`, {
+    hint: "Leave out --user, and run it as root.",
+  });
+}
+
 /** The host as planning sees it, with the containers that are installed, or with these instead. */
 export function hostFacts(
-  { root, settings, keelson, paths }: World,
+  { root, settings, keelson, paths, places }: World,
   containers: readonly InstalledContainer[] = readContainers(paths.deployments),
 ): HostFacts {
-  return openFacts(root, settings.stateDirectory, keelson, containers);
+  return openFacts(root, settings.stateDirectory, keelson, containers, places);
 }
 
 /** The real world. Reads settings; opens nothing else before it is used. Throws E_USAGE, E_SETTINGS. */
 export function openWorld(options: WorldOptions): World {
   const rootPath = realRoot(options.root);
   const root = openRoot(rootPath);
-  const settings = readSettings(root.prefix, process.env);
-  const chosen = root.path("/var/cache/containers/short-name-aliases.conf");
-  const own = join(settings.home, ".config", "containers");
+  const places = options.user ? readUserPlaces(options.root, process.env) : hostPlaces;
+  const settings = readSettings(root.prefix, environmentOf(places), places);
+  const chosen = root.path(`${places.cache}/containers/short-name-aliases.conf`);
   const trustPlaces = { prefix: root.prefix, home: settings.home };
   let systemd: Systemd | undefined;
-  let read: Promise<Registries> | undefined;
-  const registries = (): Promise<Registries> => {
-    read ??= readRegistries({ system: root.path("/etc/containers"), own, chosen });
-    return read;
-  };
+  const registries = openRegistries(root, settings, chosen);
   const sourceOptions = (tlsVerify: boolean): SourceOptions => ({
     ...steadyOptions(settings, root, options),
     tlsVerify: tlsVerify && settings.tlsVerify,
@@ -141,6 +152,7 @@ export function openWorld(options: WorldOptions): World {
   return {
     root,
     rootPath,
+    places,
     settings,
     output: options.output,
     paths: storePaths(root.path(settings.stateDirectory)),
@@ -148,7 +160,7 @@ export function openWorld(options: WorldOptions): World {
     wait: options.wait,
     signal: options.signal,
     get systemd() {
-      systemd ??= openSystemd(rootPath);
+      systemd ??= openSystemd(rootPath, places);
       return systemd;
     },
     now: () => new Date(),
@@ -166,6 +178,19 @@ export function openWorld(options: WorldOptions): World {
     input: () => text(process.stdin),
     templates: () => readTemplates(join(options.home, "unit-templates")),
     close: async () => systemd?.close(),
+  };
+}
+
+function environmentOf({ user }: Places): NodeJS.ProcessEnv {
+  return user === undefined ? process.env : { ...process.env, HOME: user.home };
+}
+
+function openRegistries(root: HostRoot, { home }: Settings, chosen: string): World["registries"] {
+  const places = { system: root.path("/etc/containers"), own: join(home, ".config/containers"), chosen };
+  let read: Promise<Registries> | undefined;
+  return () => {
+    read ??= readRegistries(places);
+    return read;
   };
 }
 

@@ -13,7 +13,7 @@ function output(options: Partial<OutputOptions>, terminal = false) {
   });
   return {
     written,
-    ...openOutput({ json: false, quiet: false, progress: true, ...options }, stream("out"), stream("err")),
+    ...openOutput({ json: false, quiet: false, progress: true, user: false, ...options }, stream("out"), stream("err")),
   };
 }
 

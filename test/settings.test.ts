@@ -1,8 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { userPlaces } from "../src/plan/places.ts";
 import { readSettings } from "../src/settings.ts";
 import { scratchDirectory } from "./bed/scratch.ts";
+import { kim } from "./bed/user.ts";
 
 function settingsOf(text: string, environment: NodeJS.ProcessEnv = { HOME: "/root" }) {
   const root = scratchDirectory();
@@ -19,6 +21,18 @@ describe("keelson.conf", () => {
       layerSize: 16 * 1024 ** 3,
       layerEntries: 1_000_000,
       caFiles: [],
+    });
+  });
+
+  it("78: of a user is below that user's home, and so is the state that it speaks of", () => {
+    const root = scratchDirectory();
+    for (const directory of ["etc/keelson", "home/kim/.config/keelson"]) {
+      mkdirSync(join(root, directory), { recursive: true });
+      writeFileSync(join(root, directory, "keelson.conf"), `keep = ${directory.length}\n`);
+    }
+    expect(readSettings(root, {}, userPlaces(kim))).toMatchObject({
+      stateDirectory: "/home/kim/.local/share/keelson",
+      keep: "home/kim/.config/keelson".length,
     });
   });
 

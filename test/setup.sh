@@ -4,9 +4,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 sh test/packages.sh \
-  acl apache2-utils attr buildah busybox-static ca-certificates containerd crun curl dbus docker-registry \
-  etcd-client etcd-server gpg gpg-agent gpgconf gpgv libcap2-bin mount openssl ostree podman procps python3 runc \
-  skopeo strace systemd systemd-container systemd-sysv tar umoci util-linux zstd
+  acl apache2-utils attr buildah busybox-static ca-certificates containerd crun curl dbus dbus-user-session docker-registry \
+  etcd-client etcd-server gpg gpg-agent gpgconf gpgv libcap2-bin libpam-systemd mount openssl ostree passwd podman procps \
+  python3 runc skopeo strace systemd systemd-container systemd-sysv tar uidmap umoci util-linux zstd
 
 if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
   echo "Installing npm packages" >&2

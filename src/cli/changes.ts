@@ -3,8 +3,11 @@ import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
+import { asRootOnly } from "../world.ts";
 import { type Act, bundled, collect, dryRun, force, platform, soak, switching, tlsVerify } from "./command.ts";
 import { addApply, addLock, planStack } from "./stacks.ts";
+
+type InstallOptions = Omit<InstallRequest, "image"> & { readonly system?: true };
 
 const phases = ["early", "basic", "pre-network", "pre-runtime", "normal"];
 
@@ -30,7 +33,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
   return parent
     .command("install [image]")
     .description("install an image as a systemd service; it is enabled, and started only with --start")
-    .option("--system", "install for the whole host (what keelson always does)")
+    .option("--system", "install for the whole host, as keelson does without --user")
     .option("-n, --name <name>", "the container's name, also of its unit; default: from the image's name")
     .option("--set <name=value>", "give a template variable a value; may be repeated", collect, [])
     .option("--runtime <path>", "the OCI runtime the unit calls")
@@ -45,7 +48,8 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .addOption(platform())
     .addOption(tlsVerify())
     .action(
-      act(async (world, image: string | undefined, options: Omit<InstallRequest, "image">) => {
+      act(async (world, image: string | undefined, { system, ...options }: InstallOptions) => {
+        if (system === true) asRootOnly(world, "install --system");
         const { install } = await import("../commands/install.ts");
         return install(world, { image, ...options, dryRun: planned || options.dryRun });
       }),

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { KeelsonError, statuses } from "../errors.ts";
 import { readContainers, stageDeployment } from "../host/deployments.ts";
-import { readStackFiles, type StackFiles, stackDirectory } from "../host/stack-files.ts";
+import { readStackFiles, type StackFiles, stackDirectoryOf } from "../host/stack-files.ts";
 import { switchTo } from "../host/switch.ts";
 import { shownPath } from "../layer/path.ts";
 import { planAtBoot } from "../plan/at-boot.ts";
@@ -9,7 +9,7 @@ import type { Deployment } from "../plan/deployment.ts";
 import { parseStack } from "../plan/stack.ts";
 import type { SwitchPlan } from "../plan/switch.ts";
 import { openRepository } from "../store/repository.ts";
-import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { asRootOnly, asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { answerLines, describeGroup, describeSteps, previewGroup } from "./apply/answer.ts";
 import { type Group, type GroupRequest, planGroup } from "./apply/group.ts";
 import { discardAll, type Found, findMembers, type ImagesRequest } from "./apply/members.ts";
@@ -60,7 +60,7 @@ export async function apply(world: World, request: ApplyRequest): Promise<number
   for (const { named } of found) await named.remember();
   for (const path of group.plan.kept)
     world.output.warn(`${shownPath(path)} was changed since it was installed, and stays`);
-  const lines = [...answerLines(found, group), ...bootLines(request)];
+  const lines = [...answerLines(found, group), ...bootLines(world, request)];
   world.output.answer(
     { ...describeGroup(stack.path, group), containers: describeSteps(found, group) },
     lines.length === 0 ? ["the stack is empty"] : lines,
@@ -68,17 +68,19 @@ export async function apply(world: World, request: ApplyRequest): Promise<number
   return statuses.done;
 }
 
-function bootLines({ enableAtBoot, disableAtBoot }: ApplyRequest): readonly string[] {
+function bootLines({ places }: World, { enableAtBoot, disableAtBoot }: ApplyRequest): readonly string[] {
+  const stackDirectory = stackDirectoryOf(places.configuration);
   if (enableAtBoot) return [`${stackDirectory} is applied at every boot`];
   return disableAtBoot ? [`${stackDirectory} is no longer applied at boot`] : [];
 }
 
 /** What is applied at boot need not be there yet. */
 function stackOf(world: World, { stack, enableAtBoot, disableAtBoot }: ApplyRequest): StackFiles {
-  if (!enableAtBoot && !disableAtBoot) return readStackFiles(world.root, stack);
-  if (stack === undefined) return readStackFiles(world.root, undefined, true);
+  if (!enableAtBoot && !disableAtBoot) return readStackFiles(world.root, world.places, stack);
+  asRootOnly(world, "apply --enable-at-boot");
+  if (stack === undefined) return readStackFiles(world.root, world.places, undefined, true);
   throw new KeelsonError("E_USAGE", "at boot it is the host's own directory that is applied, and no other", {
-    hint: `Put the stack into ${stackDirectory}, or leave out --enable-at-boot.`,
+    hint: `Put the stack into ${stackDirectoryOf(world.places.configuration)}, or leave out --enable-at-boot.`,
   });
 }
 

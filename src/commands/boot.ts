@@ -7,7 +7,7 @@ import { formatBootSvg, seconds } from "../plan/boot-svg.ts";
 import { type BootRow, chartBoot, type StartTimes, timesBehind } from "../plan/boot-times.ts";
 import type { Deployment } from "../plan/deployment.ts";
 import { readyWhenHealthy } from "../plan/readiness.ts";
-import { hereOnly, type World } from "../world.ts";
+import { asRootOnly, hereOnly, type World } from "../world.ts";
 
 export interface BootRequest {
   /** Of a container; all when there is none. */
@@ -23,6 +23,7 @@ const targets = ["sysinit", "basic", "network", "network-online", "multi-user", 
 /** Shows when each container's service was queued, could start, started, and was ready, beside the targets of the boot. */
 export async function boot(world: World, { name, format }: BootRequest): Promise<void> {
   hereOnly(world, "boot");
+  asRootOnly(world, "boot");
   const deployments = readContainers(world.paths.deployments).flatMap((container) =>
     container.kind === "installed" && container.deployment.service !== undefined ? container.deployment : [],
   );

@@ -14,7 +14,7 @@ import { membersOf } from "../plan/members.ts";
 import { relationText } from "../plan/relation-files.ts";
 import { writeDurably } from "../store/durable.ts";
 import { readReference } from "../store/find-images.ts";
-import { hostFacts, type World } from "../world.ts";
+import { asRootOnly, hostFacts, type World } from "../world.ts";
 import { bundle } from "./bundle.ts";
 
 export interface ExportRequest {
@@ -30,6 +30,7 @@ export async function exportContainer(world: World, name: string, request: Expor
     const output = demandOutput(request, "a file");
     return bundle(world, { images: [name], output, insecurePolicy: false, tlsVerify: request.tlsVerify });
   }
+  asRootOnly(world, `export --as ${request.as}`);
   if (deployment.service === undefined) {
     throw new KeelsonError("E_USAGE", `${name} has no service, only files of the host`, {
       hint: "There is nothing to run; keelson info lists the files.",

@@ -19,7 +19,7 @@ import { openPackedTree } from "../source/packed-tree.ts";
 import { readExports } from "../store/exports.ts";
 import { readReference } from "../store/find-images.ts";
 import { readTreeTar } from "../store/tree-tar.ts";
-import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { asRootOnly, asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type Answered, forEach } from "./each.ts";
 import { nameImage } from "./name.ts";
 import { announce, propose, readContent } from "./propose.ts";
@@ -56,6 +56,7 @@ export async function importAtomic(
   name: string | undefined,
   request: ImportAtomicRequest,
 ): Promise<number> {
+  asRootOnly(world, "import atomic");
   if (request.all === (name !== undefined) || (request.all && request.image !== undefined)) {
     throw new KeelsonError(
       "E_USAGE",

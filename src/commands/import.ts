@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { errnoOf, KeelsonError, statuses } from "../errors.ts";
-import { stackDirectory } from "../host/stack-files.ts";
+import { stackDirectoryOf } from "../host/stack-files.ts";
 import { transact } from "../host/transaction.ts";
 import type { HostChange } from "../plan/change.ts";
 import type { HostFacts } from "../plan/facts.ts";
@@ -20,8 +20,8 @@ export interface ImportRequest {
 export async function importQuadlet(world: World, file: string, request: ImportRequest): Promise<number> {
   const name = checkName(request.name ?? basename(file, ".container"));
   const { stack, dropIn, lost } = readQuadlet(readGiven(file), name, basename(file));
-  const stackPath = `${stackDirectory}/${name}.conf`;
-  const dropInPath = `/etc/systemd/system/${name}.service.d/20-quadlet.conf`;
+  const stackPath = `${stackDirectoryOf(world.places.configuration)}/${name}.conf`;
+  const dropInPath = `${world.places.units}/${name}.service.d/20-quadlet.conf`;
   const files = [
     { path: stackPath, text: stack },
     ...(dropIn === undefined ? [] : [{ path: dropInPath, text: dropIn }]),

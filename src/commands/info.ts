@@ -5,7 +5,7 @@ import { dropIns } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { describeVerified, formatVerified } from "../image/verified.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { describeDeployment, foreignFileLines, hostActionLines } from "../plan/describe.ts";
+import { describeDeployment, foreignFileLines, hostActionLines, userTreeLine } from "../plan/describe.ts";
 import { describePrivilege } from "../plan/preview.ts";
 import { privilegeLines, privilegesOf } from "../plan/privileges.ts";
 import { readDocuments } from "../store/documents.ts";
@@ -32,7 +32,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
       ? (await world.systemd.states([service.unit])).get(service.unit)
       : undefined;
   const privileges = privilegesOf(deployment);
-  const additions = service === undefined ? [] : dropIns(world.rootPath, service.unit);
+  const additions = service === undefined ? [] : dropIns(world.rootPath, service.unit, world.places);
   const lines = [
     `name: ${name}`,
     `image: ${image.reference}`,
@@ -45,6 +45,7 @@ async function containerInfo(world: World, deployment: Deployment): Promise<void
     ...Object.entries(set).map(([key, value]) => `set: ${key}=${value}`),
     ...(deployment.overrides?.lines ?? []).map((line) => `override: ${line}`),
     ...privilegeLines(privileges).map((line) => `the container ${line}`),
+    ...(world.places.user === undefined ? [] : [userTreeLine]),
     ...hostActionLines(deployment.hostActions),
     ...foreignFileLines(deployment),
     ...additions.map((path) => `drop-in: ${path}`),

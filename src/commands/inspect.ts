@@ -99,8 +99,8 @@ async function contractOf(
   source: ImageSource,
   offered: SourceImage,
 ): Promise<object | undefined> {
-  // Files are unpacked with their owners.
-  if (process.getuid?.() !== 0) return undefined;
+  // Its store is closed to others.
+  if (process.getuid?.() !== 0 && world.places.user === undefined) return undefined;
   const { headerSize, layerEntries, layerSize } = world.settings;
   const stage = openStage(
     world.paths,

@@ -18,7 +18,7 @@ export interface LockRequest {
 
 /** Writes beside each stack file which images its names stand for now. The exit status. */
 export async function lock(world: World, request: LockRequest): Promise<number> {
-  const { files } = readStackFiles(world.root, request.stack);
+  const { files } = readStackFiles(world.root, world.places, request.stack);
   parseStack(files);
   const rows: { readonly lock: string; readonly name: string; readonly image: string; readonly digest: string }[] = [];
   const lines: string[] = [];

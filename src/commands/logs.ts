@@ -1,6 +1,7 @@
 import { KeelsonError } from "../errors.ts";
 import { runAttached } from "../host/attached.ts";
 import { readCurrent } from "../host/deployments.ts";
+import { unitOption } from "../host/journal-lines.ts";
 import { programPath } from "../host/program.ts";
 import type { World } from "../world.ts";
 
@@ -27,7 +28,7 @@ export async function logs(world: World, request: LogsRequest): Promise<number> 
     });
   }
   const options = [
-    `--unit=${service.unit}`,
+    unitOption(service.unit, world.systemd.scope),
     ...(world.root.prefix === "" ? [] : [`--root=${world.root.prefix}`]),
     ...(request.follow ? ["--follow"] : []),
     ...(request.lines === undefined ? [] : [`--lines=${request.lines}`]),

@@ -1,6 +1,6 @@
 import { readContainer, readCurrent } from "../host/deployments.ts";
 import { checkoutToMount, mountPoint, mountReadOnly, unmountTree } from "../host/mounts.ts";
-import { asWriter, hereOnly, type World } from "../world.ts";
+import { asRootOnly, asWriter, hereOnly, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { deploymentSource, fetchImage, type PullRequest, trustedImage } from "./pull.ts";
 
@@ -11,6 +11,7 @@ export interface MountRequest extends PullRequest {
 /** Shows the tree of a container, or else of an image, at a directory, read-only. */
 export async function mount(world: World, request: MountRequest): Promise<void> {
   hereOnly(world, "mount");
+  asRootOnly(world, "mount");
   const at = mountPoint(request.directory);
   const { deployments } = world.paths;
   const installed = /^[\w.-]+$/.test(request.image) && readContainer(deployments, request.image) !== undefined;
@@ -45,6 +46,7 @@ async function mountImage(world: World, request: MountRequest, at: string): Prom
 /** Takes away what mount has shown at a directory. */
 export async function unmount(world: World, directory: string): Promise<void> {
   hereOnly(world, "unmount");
+  asRootOnly(world, "unmount");
   await asWriter(world, "unmount", () => unmountTree(directory, world.paths.mounts));
   world.output.answer({ directory }, [`unmounted ${directory}`]);
 }

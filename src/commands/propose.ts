@@ -11,7 +11,7 @@ import { findUnit } from "../host/unit-origin.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type DirectoryNode, nodeAt } from "../layer/tree.ts";
 import type { DeployedImage, DeployedStack, Deployment, FileContent } from "../plan/deployment.ts";
-import { foreignFileLines, hostActionLines } from "../plan/describe.ts";
+import { foreignFileLines, hostActionLines, userTreeLine } from "../plan/describe.ts";
 import type { HostFacts } from "../plan/facts.ts";
 import { planDeployment } from "../plan/next.ts";
 import { type Override, parseOverrides } from "../plan/overrides.ts";
@@ -20,7 +20,7 @@ import { stackOverrides } from "../plan/stack.ts";
 import { resolveUser } from "../plan/user.ts";
 import { readExports, readTreeText } from "../store/exports.ts";
 import { findObject } from "../store/store.ts";
-import { hostFacts, type World } from "../world.ts";
+import { asRootOnly, hostFacts, type World } from "../world.ts";
 import { deploymentSource, type ImageAtHand } from "./pull.ts";
 
 export interface ProposalRequest {
@@ -58,6 +58,7 @@ export async function propose(
   const read = (path: string): string => readTreeText(tree, path, readFile);
   const contract = parseContract(readExports(tree, readFile, settings.templateSize));
   const once = request.once === true || runsOnce(image);
+  if (once) asRootOnly(world, "run, or installing an image that runs once,");
   const configured = request.runtime ?? settings.runtime;
   return planDeployment(
     {
@@ -127,14 +128,16 @@ export function sameInput(
 
 /** What is to be changed in config.json of a container: by its stack, then by the administrator. */
 function overridesOf(world: World, name: string, stack: DeployedStack | undefined): readonly Override[] {
-  return parseOverrides([...stackOverrides(name, stack), ...readOverrides(world.root, name)]);
+  return parseOverrides([...stackOverrides(name, stack), ...readOverrides(world.root, name, world.places)]);
 }
 
 /** Throws E_NAME_TAKEN when a container's unit would take the place of one that systemd knows. */
 export function checkUnitFree(world: World, name: string): void {
-  const template = name.includes("@") ? findUnit(world.rootPath, `${name.replace(/@.*/, "@")}.service`) : undefined;
+  const template = name.includes("@")
+    ? findUnit(world.rootPath, `${name.replace(/@.*/, "@")}.service`, world.places)
+    : undefined;
   const taken = template?.kind === "drop-in" ? undefined : template;
-  const origin = taken ?? findUnit(world.rootPath, `${name}.service`);
+  const origin = taken ?? findUnit(world.rootPath, `${name}.service`, world.places);
   if (origin?.kind === "drop-in") world.output.message(`${origin.path} exists and will add to ${name}.service`);
   else if (origin !== undefined) {
     throw new KeelsonError("E_NAME_TAKEN", `${name}.service already exists: ${origin.path} is not keelson's`, {
@@ -189,6 +192,7 @@ export function announce(world: World, deployment: Deployment): void {
   for (const line of [...hostActionLines(deployment.hostActions), ...foreignFileLines(deployment)]) {
     world.output.message(line);
   }
+  if (world.places.user !== undefined) world.output.message(userTreeLine);
   for (const warning of deployment.warnings) world.output.warn(warning);
 }
 

@@ -55,6 +55,7 @@ export async function repair(world: World, request: RepairRequest): Promise<numb
   const dropIns = dropInsOf(
     world.rootPath,
     readHolders(world.paths.deployments).flatMap(({ current, deployment }) => (current ? [deployment] : [])),
+    world.places,
   );
   world.output.answer(
     { clean, repaired, findings, restart, dropIns },

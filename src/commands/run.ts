@@ -7,7 +7,7 @@ import { containerNameOf } from "../image/reference.ts";
 import { commandConfig } from "../plan/command-config.ts";
 import { checkName } from "../plan/name.ts";
 import { readReference } from "../store/find-images.ts";
-import { asWriter, hereOnly, type World } from "../world.ts";
+import { asRootOnly, asWriter, hereOnly, type World } from "../world.ts";
 import { nameImage } from "./name.ts";
 import { announce, propose, stageOnce } from "./propose.ts";
 import { fetchImage, type PullRequest, trustedImage } from "./pull.ts";
@@ -25,6 +25,7 @@ export interface RunRequest extends PullRequest {
  */
 export async function run(world: World, request: RunRequest): Promise<number> {
   hereOnly(world, "run");
+  asRootOnly(world, "run");
   const { deployments } = world.paths;
   const installed = /^[\w.-]+$/.test(request.image) && readContainer(deployments, request.image) !== undefined;
   if (installed) {

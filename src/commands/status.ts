@@ -47,7 +47,7 @@ export async function status(world: World, name?: string): Promise<number> {
   const sockets = await readSockets(containers, world.systemd);
   const rows = containers.map((container): Row => {
     const own = sockets.get(container.name) ?? [];
-    const row = describe(container, states, places, world.rootPath);
+    const row = describe(container, states, places, world);
     return { ...row, failed: row.failed || own.some(({ state }) => state === "failed"), sockets: own };
   });
   const found = readJournal(places);
@@ -76,7 +76,7 @@ function describe(
   container: InstalledContainer,
   states: ReadonlyMap<string, UnitState>,
   places: CheckPlaces,
-  root: string,
+  { rootPath, places: unitPlaces }: World,
 ): Omit<Row, "sockets"> {
   if (container.kind === "broken") {
     const nothing = { generation: null, enabled: null, failed: false, needsReload: false, findings: [], dropIns: [] };
@@ -94,7 +94,7 @@ function describe(
     failed: !usable || state?.activeState === "failed",
     needsReload: state?.needsReload === true,
     findings: checkDeployment(deployment, true, places).map(describeDrift),
-    dropIns: service === undefined ? [] : dropIns(root, service.unit),
+    dropIns: service === undefined ? [] : dropIns(rootPath, service.unit, unitPlaces),
     problem: null,
   };
 }

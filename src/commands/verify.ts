@@ -24,7 +24,7 @@ export async function verify(world: World, name: string | undefined): Promise<nu
   };
   const drifts = name === undefined ? checkAll(places, nameObject) : checkContainer(name, places);
   const rows = drifts.map(describeDrift);
-  const additions = dropInsOf(rootPath, deployments);
+  const additions = dropInsOf(rootPath, deployments, world.places);
   const lines = rows.length > 0 ? rows.map(driftLine) : [`${deployments.length} containers as they were installed`];
   world.output.answer({ clean: rows.length === 0, findings: rows, dropIns: additions }, [
     ...lines,

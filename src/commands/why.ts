@@ -1,5 +1,5 @@
 import { parseContract, variablesOf } from "../contract/contract.ts";
-import { statuses } from "../errors.ts";
+import { inUserWords, statuses } from "../errors.ts";
 import { readContainerFacts } from "../host/container-facts.ts";
 import { readContainer, readContainers } from "../host/deployments.ts";
 import { readJournal } from "../host/transaction.ts";
@@ -42,7 +42,7 @@ async function serviceCauses(world: World, { service, name }: Deployment): Promi
     const state = (await world.systemd.states([service.unit])).get(service.unit);
     return offlineCauses(name, service.unit, state?.loadState ?? "not-found", state?.unitFileState ?? "");
   }
-  const facts = await readUnitFacts(await bus(), service.unit);
+  const facts = await readUnitFacts(await bus(), service.unit, world.systemd.scope);
   return findCauses(service.unit, facts, await containersAmong(world, facts));
 }
 
@@ -76,7 +76,10 @@ function imageFor(world: World, name: string): Parameters<typeof absentCause>[1]
   return { reference: image.reference, required: variablesOf(contract).required };
 }
 
-function tell(world: World, name: string, causes: readonly Cause[]): void {
+function tell(world: World, name: string, found: readonly Cause[]): void {
+  const own =
+    world.places.user === undefined ? found : found.map((cause) => ({ ...cause, next: inUserWords(cause.next) }));
+  const causes: readonly Cause[] = own;
   const lines = causes.flatMap(({ of, text, code, next }) => [`${of}: ${text} (${code})`, `  ${next}`]);
   world.output.answer({ name, well: causes.length === 0, causes }, causes.length === 0 ? [`${name} is well`] : lines);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { HostFacts } from "../plan/facts.ts";
 import { fstabUnit } from "../plan/mounts.ts";
+import type { Places } from "../plan/places.ts";
 import { unitFilesOf } from "../plan/triggers.ts";
 import type { InstalledContainer } from "./deployments.ts";
 import { readKernel } from "./kernel.ts";
@@ -13,6 +14,7 @@ export function openFacts(
   state: string,
   keelson: string,
   containers: readonly InstalledContainer[],
+  places: Places,
 ): HostFacts {
   const owners = new Map<string, string>();
   const foreign = new Map<string, string>();
@@ -30,6 +32,7 @@ export function openFacts(
   const textAt = (path: string): string | undefined =>
     root.at(path).kind === "file" ? readFileSync(root.bytes(path), "utf8") : undefined;
   return {
+    places,
     state,
     deployments: `${state}/deployments`,
     keelson,
@@ -38,10 +41,10 @@ export function openFacts(
     textAt,
     installed: containers.flatMap((container) => (container.kind === "installed" ? [container.deployment] : [])),
     unitText: (unit) =>
-      readUnit(root.path("/"), unit) ??
+      readUnit(root.path("/"), unit, places) ??
       (unit.endsWith(".mount") ? fstabUnit(textAt("/etc/fstab") ?? "", unit) : undefined),
     additionsTo: (unit) =>
-      dropIns(root.path("/"), unit)
+      dropIns(root.path("/"), unit, places)
         .toReversed()
         .map((path) => readFileSync(root.bytes(path), "latin1"))
         .join("\n"),

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -7,6 +8,7 @@ import type { FileState, HostChange } from "../plan/change.ts";
 import { besidePath, createDurably, directoryOf, linkDurably, syncDirectory, writeDurably } from "../store/durable.ts";
 import { objectPath } from "../store/object.ts";
 import { removeFile, removeTree } from "../store/remove.ts";
+import { environment, programPath } from "./program.ts";
 import type { HostRoot } from "./root.ts";
 
 /** Where changes of the file system are made. The directories are paths of the root. */
@@ -35,8 +37,21 @@ export function changeFile(change: FileChange, places: FilePlaces): void {
     case "current":
       return changeCurrent(change, root.path(`${deployments}/${change.name}/current`));
     case "purge":
-      removeTree(root.bytes(change.path));
+      removeState(root.bytes(change.path));
       return syncDirectory(directoryOf(root.bytes(change.path)));
+  }
+}
+
+/** What a user's containers have written may be another's, of the ids that only a user namespace of that user has. */
+function removeState(path: Buffer): void {
+  try {
+    removeTree(path);
+  } catch (error) {
+    const unshare = programPath("unshare");
+    const denied = ["EACCES", "EPERM"].includes(errnoOf(error) ?? "");
+    if (process.getuid?.() === 0 || unshare === undefined || !denied) throw error;
+    const command = ["--map-root-user", "--map-auto", "rm", "-rf", "--", path.toString()];
+    if (spawnSync(unshare, command, { env: environment, stdio: "ignore" }).status !== 0) throw error;
   }
 }
 
@@ -51,7 +66,7 @@ function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePl
     if (holds(change.from)) removeDurably(path);
   } else if (fact.kind === "missing") {
     createDurably(path, contentOf(change.to, places), change.to.mode);
-  } else if (holds(change.to) && fact.kind === "file" && fact.mode === change.to.mode && isRoots(path)) {
+  } else if (holds(change.to) && fact.kind === "file" && fact.mode === change.to.mode && isOwn(path)) {
     syncDirectory(directoryOf(path));
   } else if (holds(change.from) || holds(change.to)) {
     writeDurably(path, contentOf(change.to, places), change.to.mode);
@@ -60,10 +75,10 @@ function changeRegularFile(change: FileChange & { kind: "file" }, places: FilePl
   }
 }
 
-/** What keelson writes is root's, so one that is somebody else's is not as it was made. */
-function isRoots(path: Buffer): boolean {
+/** What keelson writes belongs to who runs it, so one that is somebody else's is not as it was made. */
+function isOwn(path: Buffer): boolean {
   const { uid, gid } = lstatSync(path);
-  return uid === 0 && gid === 0;
+  return uid === process.getuid?.() && (uid !== 0 || gid === 0);
 }
 
 function contentOf(state: FileState, { root, repository }: FilePlaces): string | Buffer {

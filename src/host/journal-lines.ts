@@ -1,6 +1,9 @@
 import { printable } from "../errors.ts";
 import { programPath, runProgram } from "./program.ts";
 
+/** Whose unit it is. */
+export type JournalScope = "system" | "user";
+
 const kept = 20;
 const journalTimeout = 10_000;
 
@@ -10,7 +13,7 @@ const journalTimeout = 10_000;
  * a job was asked for tells one start from another better than the invocation's id, which the journal does not know of a
  * process that ended at once, or the unit's own time of starting, which comes after the program's first lines.
  */
-export async function lastLines(unit: string, begun: number): Promise<readonly string[]> {
+export async function lastLines(unit: string, begun: number, scope: JournalScope): Promise<readonly string[]> {
   const journalctl = programPath("journalctl");
   if (journalctl === undefined) return [];
   try {
@@ -20,7 +23,7 @@ export async function lastLines(unit: string, begun: number): Promise<readonly s
     const options = ["--quiet", "--no-pager", "--output=cat", "--reverse", `--lines=${kept}`];
     const { stdout } = await runProgram(
       journalctl,
-      [...options, `--since=@${begun / 1000}`, `--unit=${unit}`],
+      [...options, `--since=@${begun / 1000}`, unitOption(unit, scope)],
       journalTimeout,
     );
     const lines = stdout.split("\n").filter((line) => line !== "");
@@ -28,6 +31,11 @@ export async function lastLines(unit: string, begun: number): Promise<readonly s
   } catch {
     return [];
   }
+}
+
+/** How journalctl(1) is asked for what a unit, and its manager about it, wrote. */
+export function unitOption(unit: string, scope: JournalScope): string {
+  return `${scope === "user" ? "--user-unit" : "--unit"}=${unit}`;
 }
 
 /** What the journal has of a start of a unit. */
@@ -44,7 +52,7 @@ export interface StartJournal {
 const outOfMemory = ["fe6faa94e7774663a0da52717891d8ef", "d989611b15e44c9dbf31e3c81256e4ed"];
 
 /** What is there of a unit since `begun` (milliseconds since 1970); nothing where there is no journalctl. Never throws, as lastLines. */
-export async function readStart(unit: string, begun: number): Promise<StartJournal> {
+export async function readStart(unit: string, begun: number, scope: JournalScope): Promise<StartJournal> {
   const journalctl = programPath("journalctl");
   const nothing = { output: [], outOfMemory: false, limited: false };
   if (journalctl === undefined) return nothing;
@@ -53,16 +61,15 @@ export async function readStart(unit: string, begun: number): Promise<StartJourn
     const options = ["--quiet", "--no-pager", "--output=json", "--reverse", `--lines=${kept * 5}`];
     const { stdout } = await runProgram(
       journalctl,
-      [...options, `--since=@${begun / 1000}`, `--unit=${unit}`],
+      [...options, `--since=@${begun / 1000}`, unitOption(unit, scope)],
       journalTimeout,
     );
     const lines = stdout.split("\n").filter((line) => line !== "");
     const entries = lines.toReversed().map((line): Entry => JSON.parse(line));
-    // What systemd says of a unit names it in UNIT.
-    const own = entries.filter(({ UNIT }) => UNIT !== undefined);
+    const own = entries.filter(isManagers);
     return {
       output: entries
-        .filter(({ UNIT }) => UNIT === undefined)
+        .filter((entry) => !isManagers(entry))
         .map(messageOf)
         .slice(-kept),
       outOfMemory: own.some(({ MESSAGE_ID }) => outOfMemory.includes(MESSAGE_ID ?? "")),
@@ -78,6 +85,12 @@ interface Entry {
   readonly MESSAGE?: unknown;
   readonly MESSAGE_ID?: string;
   readonly UNIT?: string;
+  readonly USER_UNIT?: string;
+}
+
+/** What systemd says of a unit names it. */
+function isManagers({ UNIT, USER_UNIT }: Entry): boolean {
+  return UNIT !== undefined || USER_UNIT !== undefined;
 }
 
 /** A message that is no text is given as its bytes, one that is too long as null. */

@@ -2,12 +2,17 @@ import { readFileSync } from "node:fs";
 import { parseIni } from "../ini.ts";
 import { shownPath } from "../layer/path.ts";
 import type { OverrideFile } from "../plan/overrides.ts";
+import { hostPlaces, type Places } from "../plan/places.ts";
 import { namesIn } from "../store/directory.ts";
 import type { HostRoot } from "./root.ts";
 
-/** The administrator's override files of a container, `/etc/keelson/NAME.d/*.conf`, by name. */
-export function readOverrides(root: HostRoot, name: string): readonly OverrideFile[] {
-  const directory = `/etc/keelson/${name}.d`;
+/** The override files of a container, `/etc/keelson/NAME.d/*.conf` or a user's own, by name. */
+export function readOverrides(
+  root: HostRoot,
+  name: string,
+  { configuration }: Pick<Places, "configuration"> = hostPlaces,
+): readonly OverrideFile[] {
+  const directory = `${configuration}/${name}.d`;
   return namesIn(root.path(directory))
     .filter((file) => file.endsWith(".conf") && !file.startsWith("."))
     .toSorted()

@@ -10,9 +10,16 @@ export interface ProgramResult {
 
 const directories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /** What a program started by keelson gets of the environment. */
-export const environment = { PATH: directories.join(":"), LANG: "C.UTF-8" };
+export const environment = { PATH: directories.join(":"), LANG: "C.UTF-8", ...ofUser() };
 /** More output than this is not kept; a program that says more is still read to its end. */
 const keptOutput = 1 << 20;
+
+/** Where a runtime that a user calls keeps its containers, and systemd's programs look for what is that user's; root's are elsewhere. */
+function ofUser(): NodeJS.ProcessEnv {
+  const uid = process.getuid?.() ?? 0;
+  const { HOME, XDG_RUNTIME_DIR = `/run/user/${uid}` } = process.env;
+  return uid === 0 ? {} : { HOME, XDG_RUNTIME_DIR };
+}
 
 /** The absolute path of a program of the host; undefined when it is not installed. */
 export function programPath(name: string): string | undefined {

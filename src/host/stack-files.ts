@@ -3,12 +3,15 @@ import { dirname, join, resolve } from "node:path";
 import { KeelsonError, printable } from "../errors.ts";
 import { parseIni } from "../ini.ts";
 import { type Lock, lockPathOf, parseLock } from "../plan/lock-file.ts";
+import type { Places } from "../plan/places.ts";
 import type { StackFile } from "../plan/stack.ts";
 import { namesIn } from "../store/directory.ts";
 import type { HostRoot } from "./root.ts";
 
 /** Where stacks are, as the host names it. */
-export const stackDirectory = "/etc/keelson/stack.d";
+export function stackDirectoryOf(configuration: string): string {
+  return `${configuration}/stack.d`;
+}
 
 /** A stack file with its lock. */
 export interface LockableFile extends StackFile {
@@ -33,7 +36,13 @@ export interface StackFiles {
  * Reads a stack file, or every `*.conf` of a directory, with the locks beside them; without `given` the host's own directory,
  * which is `optional` or not. Throws E_NOT_FOUND where there is none, and E_SETTINGS.
  */
-export function readStackFiles(root: HostRoot, given: string | undefined, optional = false): StackFiles {
+export function readStackFiles(
+  root: HostRoot,
+  { configuration }: Places,
+  given: string | undefined,
+  optional = false,
+): StackFiles {
+  const stackDirectory = stackDirectoryOf(configuration);
   const place = given === undefined ? root.path(stackDirectory) : resolve(given);
   const there = statSync(place, { throwIfNoEntry: false });
   if (there === undefined && !optional) {

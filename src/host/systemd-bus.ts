@@ -1,8 +1,9 @@
 import type { EventEmitter } from "node:events";
 import type { MessageBus } from "dbus-next";
 import { errnoOf, KeelsonError } from "../errors.ts";
+import type { User } from "../plan/places.ts";
 
-/** The system bus, as far as systemd is spoken to. */
+/** A bus, as far as systemd is spoken to. */
 export interface Bus {
   /** Calls a method of systemd and gives the reply's values. Throws E_SYSTEMD with systemd's own words; `errorName` tells which. */
   call(path: string, method: string, signature: string, body: readonly unknown[]): Promise<readonly unknown[]>;
@@ -22,13 +23,19 @@ const daemon = {
 const jobSignal = `type='signal',sender='${systemd}',interface='${manager}',member='JobRemoved',path='${managerPath}'`;
 
 /**
- * Connects to the system bus: `$DBUS_SYSTEM_BUS_ADDRESS`, or the usual socket. Messages are sent as they are, without
+ * Connects to the system bus: `$DBUS_SYSTEM_BUS_ADDRESS`, or the usual socket; or to the bus of a user. Messages are sent as they are, without
  * reading systemd's large self-description first. Throws E_SYSTEMD.
  */
-export async function connectBus(): Promise<Bus> {
+export async function connectBus(user?: User): Promise<Bus> {
   // It takes longer to load than most commands run, and only those that talk to systemd need it.
   const { default: dbus } = await import("dbus-next");
-  const { bus, lost } = await open(dbus.systemBus);
+  const connect =
+    user === undefined
+      ? dbus.systemBus
+      : (): MessageBus => dbus.sessionBus({ busAddress: `unix:path=${user.runtimeHome}/bus` });
+  const { bus, lost } = await open(connect).catch((error: unknown) => {
+    throw user === undefined ? unreachable(error) : withoutSession(error, user);
+  });
   const results = new Map<string, string>();
   const waiting = new Map<string, (result: string) => void>();
   bus.on("message", (message) => {
@@ -83,7 +90,7 @@ async function open(connect: () => MessageBus): Promise<{ readonly bus: MessageB
     return { bus, lost };
   } catch (error) {
     bus?.disconnect();
-    throw unreachable(error);
+    throw error;
   }
 }
 
@@ -93,7 +100,7 @@ function connectionLoss(bus: MessageBus): Promise<never> {
   const { _connection: connection } = bus as unknown as { readonly _connection: EventEmitter };
   const lost = new Promise<never>((_resolve, reject) => {
     bus.on("error", reject);
-    connection.on("end", () => reject(new Error("the system bus has closed the connection")));
+    connection.on("end", () => reject(new Error("the bus has closed the connection")));
   });
   lost.catch(() => {});
   return lost;
@@ -107,6 +114,19 @@ function refused(error: unknown): KeelsonError {
     hint: "See systemctl status and the journal.",
     cause: error,
   });
+}
+
+/** The user is not logged in, or there is no bus in the session. */
+function withoutSession(error: unknown, { name, runtimeHome }: User): KeelsonError {
+  const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
+  return new KeelsonError(
+    "E_SYSTEMD",
+    `the service manager of ${name} does not answer at ${runtimeHome}/bus (${reason})`,
+    {
+      hint: `Log in, or have it run without a login: loginctl enable-linger ${name}; it needs a bus (Debian's dbus-user-session).`,
+      cause: error,
+    },
+  );
 }
 
 /** systemd runs, but there is no way to talk to it. */

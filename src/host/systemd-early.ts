@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { KeelsonError } from "../errors.ts";
-import { unitDirectory } from "../plan/unit-links.ts";
+import { hostPlaces } from "../plan/places.ts";
 import { programPath, runProgram } from "./program.ts";
 import { openOfflineSystemd } from "./systemd-offline.ts";
 
@@ -37,7 +37,7 @@ export function openEarlySystemd(tmpfiles: (action: "create" | "remove", path: s
     },
     stop: async (unit: string) => {
       // One that is gone is stopped.
-      if (existsSync(`${unitDirectory}/${unit}`)) await systemctl("stop", unit);
+      if (existsSync(`${hostPlaces.units}/${unit}`)) await systemctl("stop", unit);
     },
   };
 }

@@ -2,7 +2,8 @@ import { lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync 
 import { dirname, join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
-import { installLinks, unitDirectory } from "../plan/unit-links.ts";
+import { hostPlaces } from "../plan/places.ts";
+import { installLinks } from "../plan/unit-links.ts";
 import { besidePath, syncDirectory } from "../store/durable.ts";
 import { removeFile } from "../store/remove.ts";
 import { enabledLinks, installedTogether, type UnitText } from "./enabled-links.ts";
@@ -20,6 +21,7 @@ export function openOfflineSystemd(
   const nothing = async (): Promise<void> => {};
   return {
     running: false,
+    scope: "system" as const,
     reload: nothing,
     enable: (unit: string) => enable(root, unit),
     disable: (unit: string) => disable(root, unit),
@@ -40,13 +42,13 @@ async function readStates(root: string, units: readonly string[]): Promise<Reado
 }
 
 async function enable(root: string, unit: string): Promise<readonly DeployedLink[]> {
-  const files = await installedTogether(root, unit);
+  const files = await installedTogether(root, unit, hostPlaces);
   if (files.length === 0) {
     throw new KeelsonError("E_SYSTEMD", `${unit} cannot be enabled: there is no unit file of that name below ${root}`, {
       hint: "Install the container again.",
     });
   }
-  const links = files.flatMap(({ unit: name, text, path }) => installLinks(name, text, path));
+  const links = files.flatMap(({ unit: name, text, path }) => installLinks(name, text, hostPlaces, path));
   const missing = links.filter((link) => !linked(root, link));
   for (const link of missing) makeLink(join(root, link.path), link.target);
   return links;
@@ -54,7 +56,7 @@ async function enable(root: string, unit: string): Promise<readonly DeployedLink
 
 async function disable(root: string, unit: string): Promise<readonly DeployedLink[]> {
   const files = await togetherIfReadable(root, unit);
-  const links = enabledLinks(root, [unit, ...files.map((file) => file.unit)]);
+  const links = enabledLinks(root, [unit, ...files.map((file) => file.unit)], hostPlaces);
   for (const { path } of links) {
     removeFile(join(root, path));
     syncDirectory(dirname(join(root, path)));
@@ -66,7 +68,7 @@ async function disable(root: string, unit: string): Promise<readonly DeployedLin
 /** What cannot be read was never enabled, and must not keep a unit from being disabled. */
 async function togetherIfReadable(root: string, unit: string): Promise<readonly UnitText[]> {
   try {
-    return await installedTogether(root, unit);
+    return await installedTogether(root, unit, hostPlaces);
   } catch (error) {
     if (error instanceof KeelsonError && error.code === "E_UNIT") return [];
     throw error;
@@ -75,7 +77,7 @@ async function togetherIfReadable(root: string, unit: string): Promise<readonly 
 
 function linksIfReadable({ unit, text, path }: UnitText): readonly DeployedLink[] {
   try {
-    return installLinks(unit, text, path);
+    return installLinks(unit, text, hostPlaces, path);
   } catch (error) {
     if (error instanceof KeelsonError && error.code === "E_UNIT") return [];
     throw error;
@@ -86,7 +88,7 @@ function linksIfReadable({ unit, text, path }: UnitText): readonly DeployedLink[
 function tidy(root: string, path: string): void {
   const place = join(root, path);
   removeFile(besidePath(place));
-  if (dirname(path) !== unitDirectory) removeIfEmpty(dirname(place));
+  if (dirname(path) !== hostPlaces.units) removeIfEmpty(dirname(place));
 }
 
 /** Whether the link is there already; a file or another link in its place is somebody else's. */
@@ -123,10 +125,10 @@ function removeIfEmpty(directory: string): void {
 async function readState(root: string, unit: string): Promise<UnitState> {
   const origin = findUnit(root, unit);
   if (origin?.kind === "masked") return { ...absentUnit, loadState: "masked", unitFileState: "masked" };
-  const [file] = origin?.kind === "unit" ? await installedTogether(root, unit) : [];
+  const [file] = origin?.kind === "unit" ? await installedTogether(root, unit, hostPlaces) : [];
   if (file === undefined) return absentUnit;
-  const enabled = enabledLinks(root, [unit]).length > 0;
-  const installable = installLinks(unit, file.text, file.path).length > 0;
+  const enabled = enabledLinks(root, [unit], hostPlaces).length > 0;
+  const installable = installLinks(unit, file.text, hostPlaces, file.path).length > 0;
   const unitFileState = enabled ? "enabled" : installable ? "disabled" : "static";
   return { ...absentUnit, loadState: "loaded", unitFileState, fragmentPath: file.path };
 }

@@ -1,16 +1,21 @@
 import { KeelsonError } from "../errors.ts";
+import type { Places } from "../plan/places.ts";
 import { enabledLinks, installedTogether, syncLinks } from "./enabled-links.ts";
-import { lastLines } from "./journal-lines.ts";
+import { type JournalScope, lastLines } from "./journal-lines.ts";
 import { type Bus, connectBus, errorName, managerPath } from "./systemd-bus.ts";
 import { absentUnit, type Dependents, type Meanwhile, type UnitState } from "./unit-state.ts";
 
 const noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit";
 
-/** The Systemd of this host, where one runs, over the system bus: connected on first use. */
-export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path: string) => Promise<void>) {
+/** The Systemd of this host, or of the user whose places these are, over its bus: connected on first use. */
+export function openRunningSystemd(
+  places: Places,
+  tmpfiles: (action: "create" | "remove", path: string) => Promise<void>,
+) {
+  const scope: JournalScope = places.user === undefined ? "system" : "user";
   let connection: Promise<Bus> | undefined;
   const connect = (): Promise<Bus> => {
-    connection ??= connectBus();
+    connection ??= connectBus(places.user);
     return connection;
   };
   const call = async (method: string, signature: string, ...body: readonly unknown[]): Promise<void> => {
@@ -18,25 +23,26 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
   };
   return {
     running: true,
+    scope,
     bus: connect,
     reload: () => call("Reload", ""),
     enable: async (unit: string) => {
       await call("EnableUnitFiles", "asbb", [unit], false, false);
       // As systemctl does: before it reads the links, what they make others want or require is not in effect.
       await call("Reload", "");
-      const links = enabledLinks("/", await namesTogether(unit));
-      syncLinks("/", links);
+      const links = enabledLinks("/", await namesTogether(unit, places), places);
+      syncLinks("/", links, places);
       return links;
     },
     disable: async (unit: string) => {
-      const before = enabledLinks("/", await namesTogether(unit));
+      const before = enabledLinks("/", await namesTogether(unit, places), places);
       // Its file may be gone, when this is said again after a crash.
       await call("DisableUnitFiles", "asb", [unit], false).catch(ignoreUnknown);
-      syncLinks("/", before);
+      syncLinks("/", before, places);
       return before;
     },
-    start: async (unit: string, meanwhile?: Meanwhile) => start(await connect(), unit, meanwhile),
-    stop: async (unit: string) => stop(await connect(), unit),
+    start: async (unit: string, meanwhile?: Meanwhile) => start(await connect(), scope, unit, meanwhile),
+    stop: async (unit: string) => stop(await connect(), scope, unit),
     resetFailed: (unit: string) => call("ResetFailedUnit", "s", unit).catch(ignoreUnknown),
     states: async (units: readonly string[]) => readStates(await connect(), units),
     dependents: async (unit: string) => readDependents(await connect(), unit),
@@ -49,12 +55,12 @@ export function openRunningSystemd(tmpfiles: (action: "create" | "remove", path:
   };
 }
 
-async function namesTogether(unit: string): Promise<readonly string[]> {
-  const files = await installedTogether("/", unit);
+async function namesTogether(unit: string, places: Places): Promise<readonly string[]> {
+  const files = await installedTogether("/", unit, places);
   return [...new Set([unit, ...files.map((file) => file.unit)])];
 }
 
-async function start(bus: Bus, unit: string, meanwhile: Meanwhile | undefined): Promise<void> {
+async function start(bus: Bus, scope: JournalScope, unit: string, meanwhile: Meanwhile | undefined): Promise<void> {
   const begun = Date.now();
   const method = meanwhile !== undefined && (await cameUp(bus, unit, meanwhile)) ? "RestartUnit" : "StartUnit";
   const result = await bus.runJob(method, unit).catch((error: unknown) => {
@@ -66,7 +72,7 @@ async function start(bus: Bus, unit: string, meanwhile: Meanwhile | undefined): 
   });
   if (result === "done") return;
   const state = await readState(bus, unit);
-  const lines = await lastLines(unit, begun);
+  const lines = await lastLines(unit, begun, scope);
   throw new KeelsonError("E_START", [`${unit} did not start: ${reasonOf(result, state)}`, ...lines].join("\n"), {
     hint: startHint(unit),
   });
@@ -88,7 +94,7 @@ function startHint(unit: string): string {
   return `It is installed: mend the cause, then systemctl start ${unit}; journalctl -u ${unit} shows more.`;
 }
 
-async function stop(bus: Bus, unit: string): Promise<void> {
+async function stop(bus: Bus, scope: JournalScope, unit: string): Promise<void> {
   const before = await readState(bus, unit);
   if (before.activeState === "inactive") return;
   const begun = Date.now();
@@ -99,7 +105,7 @@ async function stop(bus: Bus, unit: string): Promise<void> {
   });
   if (result === "done") return;
   const state = await readState(bus, unit);
-  const lines = await lastLines(unit, begun);
+  const lines = await lastLines(unit, begun, scope);
   throw new KeelsonError("E_STOP", [`${unit} did not stop: ${reasonOf(result, state)}`, ...lines].join("\n"), {
     hint: stopHint(unit),
   });

@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
+import { hostPlaces, type Places } from "../plan/places.ts";
+import type { JournalScope } from "./journal-lines.ts";
 import { programPath, runProgram } from "./program.ts";
 import type { Bus } from "./systemd-bus.ts";
 import { openEarlySystemd } from "./systemd-early.ts";
@@ -13,6 +15,8 @@ import type { Dependents, Meanwhile, UnitState } from "./unit-state.ts";
 export interface Systemd {
   /** true: a manager runs and is spoken to over D-Bus; false: links only, nothing is started. */
   readonly running: boolean;
+  /** Whose units these are. */
+  readonly scope: JournalScope;
   /** The connection to the manager, made on first use; absent where none runs, or it is not on the bus yet. Throws E_SYSTEMD. */
   readonly bus?: () => Promise<Bus>;
   /** Makes systemd read unit files again; enable and disable do not do it by themselves. */
@@ -41,11 +45,15 @@ export interface Systemd {
   close(): Promise<void>;
 }
 
-/** The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links. Connects on first use. */
-export function openSystemd(root: string): Systemd {
+/**
+ * The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links; or the one of the user whose
+ * places these are, which has to run. Connects on first use.
+ */
+export function openSystemd(root: string, places: Places = hostPlaces): Systemd {
+  if (places.user !== undefined) return openRunningSystemd(places, runUserTmpfiles);
   if (realpathSync(root) !== "/") return openOfflineSystemd(root, async () => {});
   if (!existsSync("/run/systemd/system")) return openOfflineSystemd("/", runTmpfiles);
-  return bootingWithoutBus() ? openEarlySystemd(runTmpfiles) : openRunningSystemd(runTmpfiles);
+  return bootingWithoutBus() ? openEarlySystemd(runTmpfiles) : openRunningSystemd(places, runTmpfiles);
 }
 
 /** Whether the boot has not yet come to the system bus. A host without one at all is another matter: it has services up. */
@@ -61,11 +69,19 @@ const busSocket = "/run/dbus/system_bus_socket";
 const systemctlTimeout = 30_000;
 const tmpfilesTimeout = 60_000;
 
+function runTmpfiles(action: "create" | "remove", path: string): Promise<void> {
+  return tmpfilesOf(action, path);
+}
+
+function runUserTmpfiles(action: "create" | "remove", path: string): Promise<void> {
+  return tmpfilesOf(action, path, "--user");
+}
+
 /** A host without systemd-tmpfiles has no use for what it does. */
-async function runTmpfiles(action: "create" | "remove", path: string): Promise<void> {
+async function tmpfilesOf(action: "create" | "remove", path: string, ...options: readonly string[]): Promise<void> {
   const program = programPath("systemd-tmpfiles");
   if (program === undefined) return;
-  const { status, stderr } = await runProgram(program, [`--${action}`, path], tmpfilesTimeout);
+  const { status, stderr } = await runProgram(program, [...options, `--${action}`, path], tmpfilesTimeout);
   if (status === 0) return;
   throw new KeelsonError(
     "E_SYSTEMD",

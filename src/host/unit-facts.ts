@@ -1,6 +1,6 @@
 import type { ProcessEnd, UnitFacts, UnitJob } from "../plan/unit-facts.ts";
 import { unitsBehind } from "../plan/unit-facts.ts";
-import { readStart } from "./journal-lines.ts";
+import { type JournalScope, readStart } from "./journal-lines.ts";
 import { type Bus, managerPath } from "./systemd-bus.ts";
 import { readUnitProperties, type UnitProperties } from "./unit-properties.ts";
 
@@ -8,20 +8,29 @@ import { readUnitProperties, type UnitProperties } from "./unit-properties.ts";
 const unitLimit = 256;
 
 /** The facts of a unit and of all that it waits for, or cannot be up without, by unit. */
-export async function readUnitFacts(bus: Bus, unit: string): Promise<ReadonlyMap<string, UnitFacts>> {
+export async function readUnitFacts(
+  bus: Bus,
+  unit: string,
+  scope: JournalScope,
+): Promise<ReadonlyMap<string, UnitFacts>> {
   const jobs = await readJobs(bus);
   const facts = new Map<string, UnitFacts>();
   const pending = [unit];
   for (let next = pending.shift(); next !== undefined && facts.size < unitLimit; next = pending.shift()) {
     if (facts.has(next)) continue;
-    const read = await readFacts(bus, next, jobs);
+    const read = await readFacts(bus, next, jobs, scope);
     facts.set(next, read);
     pending.push(...unitsBehind(read));
   }
   return facts;
 }
 
-async function readFacts(bus: Bus, unit: string, jobs: ReadonlyMap<string, UnitJob>): Promise<UnitFacts> {
+async function readFacts(
+  bus: Bus,
+  unit: string,
+  jobs: ReadonlyMap<string, UnitJob>,
+  scope: JournalScope,
+): Promise<UnitFacts> {
   const properties = await readUnitProperties(bus, unit);
   const { text, number, list } = properties;
   const job = jobs.get(unit);
@@ -48,7 +57,7 @@ async function readFacts(bus: Bus, unit: string, jobs: ReadonlyMap<string, UnitJ
     awaited: awaitedOf(properties),
     ...(ended === undefined ? {} : { ended }),
     ...(down && begun > 0
-      ? await readStart(unit, begun / microseconds)
+      ? await readStart(unit, begun / microseconds, scope)
       : { output: [], outOfMemory: false, limited: false }),
   };
 }
@@ -97,7 +106,7 @@ type Command = readonly [
 /** What keelson itself puts before a start that has to wait. */
 function awaitedOf({ list }: UnitProperties): readonly (readonly string[])[] {
   return list<Command>("ExecStartPre").flatMap(([, argv]) => {
-    const [program, verb, quiet, ...units] = argv;
+    const [program, verb, quiet, ...units] = argv.filter((word) => word !== "--user");
     return program === "systemctl" && verb === "is-active" && quiet === "--quiet" ? [units] : [];
   });
 }

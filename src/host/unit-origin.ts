@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
+import { hostPlaces, type Places } from "../plan/places.ts";
 import { relationFile } from "../plan/relation-files.ts";
 import { entriesIn } from "../store/directory.ts";
 
@@ -18,30 +19,12 @@ export interface UnitOrigin {
   readonly target?: string;
 }
 
-/** systemd's unit path in its order, generators and transient units included; /lib for hosts where it is not /usr/lib. */
-const unitPath = [
-  ...[
-    "etc/systemd/system.control",
-    "run/systemd/system.control",
-    "run/systemd/transient",
-    "run/systemd/generator.early",
-  ],
-  ...[
-    "etc/systemd/system",
-    "etc/systemd/system.attached",
-    "run/systemd/system",
-    "run/systemd/system.attached",
-    "run/systemd/generator",
-  ],
-  ...["usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system", "run/systemd/generator.late"],
-];
-
 /**
  * Whether and where `unit` (`sshd.service`) exists below `root`, whoever owns it: keelson's own units are found as well.
  * What stands earlier in systemd's unit path comes first; an alias only where no file has the name, a drop-in last.
  */
-export function findUnit(root: string, unit: string): UnitOrigin | undefined {
-  const directories = unitDirectories(root);
+export function findUnit(root: string, unit: string, places: Places = hostPlaces): UnitOrigin | undefined {
+  const directories = unitDirectories(root, places);
   for (const directory of directories) {
     const origin = unitFile(root, directory, unit);
     if (origin !== undefined) return origin;
@@ -50,17 +33,18 @@ export function findUnit(root: string, unit: string): UnitOrigin | undefined {
     const origin = aliasing(root, directory, unit);
     if (origin !== undefined) return origin;
   }
-  const script = `etc/init.d/${unit.replace(/\.service$/, "")}`;
-  if (entryAt(join(root, script)) !== undefined) return { kind: "init-script", path: `/${script}` };
+  const script = `/etc/init.d/${unit.replace(/\.service$/, "")}`;
+  if (places.user === undefined && entryAt(join(root, script)) !== undefined)
+    return { kind: "init-script", path: script };
   const additions = directories
     .map((directory) => `${directory}/${unit}.d`)
     .find((path) => entryAt(join(root, path)) !== undefined);
-  return additions === undefined ? undefined : { kind: "drop-in", path: `/${additions}` };
+  return additions === undefined ? undefined : { kind: "drop-in", path: additions };
 }
 
 /** The text of the unit file behind `unit`; undefined when there is none, or it is masked. An init script has none to tell. */
-export function readUnit(root: string, unit: string): string | undefined {
-  const origin = findUnit(root, unit);
+export function readUnit(root: string, unit: string, places: Places): string | undefined {
+  const origin = findUnit(root, unit, places);
   if (origin === undefined || origin.kind === "masked" || origin.kind === "drop-in") return undefined;
   if (origin.kind === "init-script") return "";
   const path = join(root, resolve(dirname(origin.path), origin.target ?? origin.path));
@@ -71,13 +55,13 @@ export function readUnit(root: string, unit: string): string | undefined {
  * The additions to `unit`, or to all instances it is one of, below `root` but for keelson's own, whoever wrote them, as the host names them; what overrides
  * others comes first.
  */
-export function dropIns(root: string, unit: string): readonly string[] {
+export function dropIns(root: string, unit: string, places: Places): readonly string[] {
   const template = unit.replace(/@.+(?=\.[a-z]+$)/, "@");
   return [...new Set([unit, template])].flatMap((named) =>
-    unitDirectories(root).flatMap((directory) =>
+    unitDirectories(root, places).flatMap((directory) =>
       entriesIn(join(root, directory, `${named}.d`))
         .filter(({ name }) => name.endsWith(".conf") && name !== relationFile)
-        .map(({ name }) => `/${directory}/${named}.d/${name}`),
+        .map(({ name }) => `${directory}/${named}.d/${name}`),
     ),
   );
 }
@@ -86,18 +70,19 @@ export function dropIns(root: string, unit: string): readonly string[] {
 export function dropInsOf(
   root: string,
   deployments: readonly Deployment[],
+  places: Places,
 ): readonly { readonly container: string; readonly path: string }[] {
   return deployments.flatMap(({ name, service }) =>
-    service === undefined ? [] : dropIns(root, service.unit).map((path) => ({ container: name, path })),
+    service === undefined ? [] : dropIns(root, service.unit, places).map((path) => ({ container: name, path })),
   );
 }
 
-function unitDirectories(root: string): readonly string[] {
-  return unitPath.filter((directory) => directory !== "lib/systemd/system" || !linked(join(root, "lib")));
+function unitDirectories(root: string, { unitPath }: Places): readonly string[] {
+  return unitPath.filter((directory) => directory !== "/lib/systemd/system" || !linked(join(root, "lib")));
 }
 
 function unitFile(root: string, directory: string, unit: string): UnitOrigin | undefined {
-  const path = `/${directory}/${unit}`;
+  const path = `${directory}/${unit}`;
   const entry = entryAt(join(root, path));
   if (entry === undefined) return undefined;
   if (!entry.isSymbolicLink()) return { kind: entry.isFile() && entry.size === 0 ? "masked" : "unit", path };
@@ -110,7 +95,7 @@ function aliasing(root: string, directory: string, unit: string): UnitOrigin | u
   const suffix = unit.slice(unit.lastIndexOf("."));
   const files = entriesIn(join(root, directory)).filter((entry) => entry.isFile() && entry.name.endsWith(suffix));
   const claimant = files.find(({ name }) => claims(readFileSync(join(root, directory, name), "latin1"), unit));
-  return claimant === undefined ? undefined : { kind: "alias", path: `/${directory}/${claimant.name}` };
+  return claimant === undefined ? undefined : { kind: "alias", path: `${directory}/${claimant.name}` };
 }
 
 /** Reads leniently: foreign unit files are as they are. */

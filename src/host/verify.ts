@@ -54,7 +54,7 @@ function problemOf(expected: ExpectedFile, root: HostRoot): "missing" | "changed
     return fact.kind === "symlink" && fact.target === expected.target ? undefined : "changed";
   const { sha256, mode } = expected;
   if (fact.kind !== "file" || fact.sha256 !== sha256 || (mode !== undefined && fact.mode !== mode)) return "changed";
-  return lstatSync(root.bytes(expected.path)).uid === 0 ? undefined : "changed";
+  return lstatSync(root.bytes(expected.path)).uid === process.getuid?.() ? undefined : "changed";
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { KeelsonError } from "../errors.ts";
 import type { HostChange } from "../plan/change.ts";
 import { checkHealth } from "./health.ts";
-import { lastLines } from "./journal-lines.ts";
+import { type JournalScope, lastLines } from "./journal-lines.ts";
 import type { Systemd } from "./systemd.ts";
 import type { UnitState } from "./unit-state.ts";
 
@@ -48,23 +48,23 @@ async function watchUnit(request: WatchRequest, systemd: Systemd, signal: AbortS
   for (;;) {
     const state = await stateOf(request.unit, systemd);
     const trouble = troubleOf(first, state);
-    if (trouble !== undefined) throw await unhealthy(request, begun, trouble);
+    if (trouble !== undefined) throw await unhealthy(request, systemd.scope, begun, trouble);
     const fallen = await fallenOf(request.others, systemd);
-    if (fallen !== undefined) throw await unhealthy(request, begun, fallen);
+    if (fallen !== undefined) throw await unhealthy(request, systemd.scope, begun, fallen);
     const { health } = request;
     if (health !== undefined && Date.now() >= nextCheck) {
       nextCheck = Date.now() + health.interval;
       const said = await checkHealth(request, health);
       failures = said === undefined ? 0 : failures + 1;
       if (said !== undefined && failures > health.retries)
-        throw await unhealthy(request, begun, `its health check failed: ${said}`);
+        throw await unhealthy(request, systemd.scope, begun, `its health check failed: ${said}`);
     }
     const left = begun + request.soak - Date.now();
     if (left <= 0) {
       // A check that has not succeeded since it last failed is no health.
       if (failures === 0) return;
       if (left < -(health?.interval ?? 0) * ((health?.retries ?? 0) + 1))
-        throw await unhealthy(request, begun, "its health check never succeeded");
+        throw await unhealthy(request, systemd.scope, begun, "its health check never succeeded");
     }
     await wait(Math.max(1, Math.min(lookInterval, left > 0 ? left : lookInterval)), undefined, { signal });
   }
@@ -91,8 +91,13 @@ async function stateOf(unit: string, systemd: Systemd): Promise<UnitState> {
   return state;
 }
 
-async function unhealthy(request: WatchRequest, begun: number, why: string): Promise<KeelsonError> {
-  const lines = await lastLines(request.unit, begun);
+async function unhealthy(
+  request: WatchRequest,
+  scope: JournalScope,
+  begun: number,
+  why: string,
+): Promise<KeelsonError> {
+  const lines = await lastLines(request.unit, begun, scope);
   return new KeelsonError("E_UNHEALTHY", [`${request.unit} did not stay healthy: ${why}`, ...lines].join("\n"), {
     hint: `journalctl -u ${request.unit} shows more.`,
   });

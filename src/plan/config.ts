@@ -1,6 +1,7 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { isObject, type JsonObject } from "../image/json.ts";
 import { type ConfigHost, isBind, modernise } from "./config-compat.ts";
+import { configureUser, type UserIdMaps } from "./config-user.ts";
 import { applyOverrides, type Override } from "./overrides.ts";
 
 export interface PlannedConfig {
@@ -30,6 +31,8 @@ export interface ConfigRequest {
   readonly overrides: readonly Override[];
   /** Variables that the runtime does not set by itself. */
   readonly environment: readonly string[];
+  /** Of a user who starts it; absent where root does. */
+  readonly user?: UserIdMaps;
   /** Whether the root may be one that can be written to. */
   readonly writable: boolean;
 }
@@ -54,7 +57,11 @@ export function planConfig(rendered: string, request: ConfigRequest, host: Confi
     throw refused(request.name, "process.args names no command");
   }
   if (process.terminal === true) throw refused(request.name, "process.terminal is true; a service has none");
-  const warnings = modernise(config, host);
+  const adapt = (): readonly string[] => [
+    ...modernise(config, host),
+    ...(request.user === undefined ? [] : configureUser(config, request.user)),
+  ];
+  const warnings = adapt();
   if (request.rootfs !== undefined) config.root = { ...root, path: request.rootfs };
   if (request.cgroupsPath !== undefined) {
     config.linux = { ...(isObject(config.linux) ? config.linux : {}), cgroupsPath: request.cgroupsPath };
@@ -67,7 +74,7 @@ export function planConfig(rendered: string, request: ConfigRequest, host: Confi
   const imageText = textOf(config);
   applyOverrides(config, request.overrides);
   // What an administrator adds has to run on this host, too.
-  const more = modernise(config, host);
+  const more = adapt();
   return {
     text: textOf(config),
     imageText,

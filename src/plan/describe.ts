@@ -95,3 +95,7 @@ function actionOf(change: { readonly from?: unknown; readonly to?: unknown }): s
   if (change.to === undefined) return "remove";
   return change.from === undefined ? "create" : "replace";
 }
+
+/** What a user's containers do without, as a line for people. */
+export const userTreeLine =
+  "all files of the image are root's in the container; its set-id bits, extended attributes and nodes in /dev are left out";

@@ -1,6 +1,5 @@
 import type { FileState, HostChange } from "./change.ts";
 import type { HostFacts, PathFact } from "./facts.ts";
-import { unitDirectory } from "./unit-links.ts";
 
 const missing: PathFact = { kind: "missing" };
 
@@ -29,7 +28,7 @@ export function factsAfter(facts: HostFacts, changes: readonly HostChange[]): Ho
     at: (path) => paths.get(path) ?? facts.at(path),
     textAt,
     unitText: (unit) => {
-      const path = `${unitDirectory}/${unit}`;
+      const path = `${facts.places.units}/${unit}`;
       return files.has(path) ? textAt(path) : facts.unitText(unit);
     },
   };

@@ -1,4 +1,5 @@
 import type { Deployment } from "./deployment.ts";
+import type { Places } from "./places.ts";
 
 /** What stands at one path of the host. */
 export type PathFact =
@@ -14,6 +15,8 @@ export interface HostFacts {
   /** `/var/lib/keelson` and `/var/lib/keelson/deployments`. */
   readonly state: string;
   readonly deployments: string;
+  /** Where units and all else are put. */
+  readonly places: Places;
   /** The keelson executable. */
   readonly keelson: string;
   /** Names such as CAP_CHOWN that the kernel knows, by number. */

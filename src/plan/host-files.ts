@@ -3,6 +3,7 @@ import { KeelsonError } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { FileContent, HostFile, MadeDirectory } from "./deployment.ts";
 import type { HostFacts, PathFact } from "./facts.ts";
+import { isUsers, type Places } from "./places.ts";
 
 /** Who asks, and what to do about a file that is there already. */
 export interface HostFileOwner {
@@ -21,7 +22,7 @@ export interface PlannedHostFiles {
 
 /**
  * Where each host file of an image goes, parents' symlinks resolved. Nothing that is there is overwritten: throws
- * E_FILE_EXISTS naming every path that is in the way, and whose it is.
+ * E_FILE_EXISTS naming every path that is in the way, and whose it is, and E_HOST_FILE for what is not a user's.
  */
 export function placeHostFiles(
   requests: readonly HostFileRequest[],
@@ -36,6 +37,7 @@ export function placeHostFiles(
     const path =
       request.kind === "directory" ? parentOf(facts.resolve(`${request.path}/x`)) : facts.resolve(request.path);
     const fact = facts.at(path);
+    if (request.kind !== "directory" || fact.kind === "missing") refuseForeign(path, facts.places);
     if (request.kind === "directory") {
       if (fact.kind === "missing" || facts.madeBefore(path)) directories.set(path, { path, mode: request.mode });
       else if (fact.kind !== "directory") inTheWay.push(shownPath(path));
@@ -54,6 +56,13 @@ export function placeHostFiles(
   }
   if (inTheWay.length > 0) throw exists(inTheWay);
   return { files, directories: [...directories.values()] };
+}
+
+function refuseForeign(path: string, { user }: Places): void {
+  if (user === undefined || isUsers(path, user)) return;
+  throw new KeelsonError("E_HOST_FILE", `the image would write ${shownPath(path)}, which is not below your home`, {
+    hint: "Install it as root, without --user.",
+  });
 }
 
 function hostFileOf(

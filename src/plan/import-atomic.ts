@@ -10,9 +10,10 @@ import { diffConfigs } from "./config-diff.ts";
 import type { Deployment, HostFile } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
+import { hostPlaces } from "./places.ts";
 import { planSwitch, type SwitchPlan, type SwitchRequest } from "./switch.ts";
 import { madeBy, parseTmpfiles } from "./tmpfiles.ts";
-import { installLinks, unitDirectory } from "./unit-links.ts";
+import { installLinks } from "./unit-links.ts";
 
 /** What somebody gave a container, of all its values. */
 export interface GivenValues {
@@ -69,7 +70,7 @@ export function editedConfig({ name, config, info }: AtomicContainer, contract: 
 /** The host as it is where files that atomic wrote, and nobody changed since, are the container's own. */
 export function factsOfAtomic(atomic: AtomicContainer, contract: Contract, facts: HostFacts): HostFacts {
   const { name, tmpfiles } = atomic;
-  const unit = `${unitDirectory}/${name}.service`;
+  const unit = `${hostPlaces.units}/${name}.service`;
   if (facts.textAt(unit) !== atomic.unit) {
     const hint = `Put what is different into ${unit}.d/, and copy ${atomic.directory}/${name}.service over it.`;
     throw refusedAtomic(name, `${unit} is not what atomic wrote`, hint);
@@ -128,7 +129,7 @@ export function deploymentOfAtomic(
 ): Deployment {
   const unit = `${atomic.name}.service`;
   const text = atomic.unit;
-  const service = { unit, path: `${unitDirectory}/${unit}`, text, enabled, links: installLinks(unit, text) };
+  const service = { unit, path: `${hostPlaces.units}/${unit}`, text, enabled, links: installLinks(unit, text) };
   const { name, image, runtime, created } = to;
   return {
     ...{ schema: 1, name, generation: 0, created, image, runtime, set: {}, values: {}, service, config: atomic.config },

@@ -15,7 +15,7 @@ export interface Member {
 }
 
 /** What members may find on a host beside each other. */
-export type HostUnits = Pick<HostFacts, "unitText" | "additionsTo">;
+export type HostUnits = Pick<HostFacts, "unitText" | "additionsTo" | "places">;
 
 const noRelations: Relations = { provides: [], requires: [], before: [] };
 

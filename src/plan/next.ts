@@ -22,11 +22,13 @@ import {
   type ExecPlaces,
   type Launch,
   launchOf,
+  managerGroup,
   type PlannedUnit,
   planExecLines,
   planUnit,
 } from "./unit.ts";
-import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
+import { installLinks, refuseTakenLinks } from "./unit-links.ts";
+import { refuseEarly, withRuntimeDirectories } from "./unit-user.ts";
 
 /**
  * Renders and checks everything an image wants, against the host as `facts` has it. Nothing is written. Throws what the
@@ -42,14 +44,14 @@ export function planDeployment(request: DeploymentRequest, facts: HostFacts): De
   const hostFiles = placeHostFiles(planHostFiles(contract, values), request, facts);
   const unit = contract.manifest.noContainerService
     ? undefined
-    : planUnit(unitTemplate, values, launch, exec, places, facts.state);
+    : planUnit(unitTemplate, values, launch, exec, places, facts);
   const cgroupsPath = launch === "none" ? undefined : cgroupsPathOf(launch, places, unit?.directives ?? []);
   const triggers = planTriggers(request, values, facts);
   const environment = socketEnvironment(triggers, places.runtimeName);
   const config = planBundle(request, values, { cgroupsPath, environment }, facts);
-  const service = unit && planService(request, { unit, launch, places, triggers, config }, facts);
   const state = planState(request, values, config, facts);
   const { tmpfiles } = state;
+  const service = unit && planService(request, { unit, launch, places, triggers, config, tmpfiles }, facts);
   const directives = [...(unit?.directives ?? []), ...triggers.flatMap((trigger) => trigger.directives)];
   const actions = hostActionsOf(directives, Object.values(exec), state.lines, hostFiles.files);
   return {
@@ -87,12 +89,14 @@ function overridesOf({ overrides }: DeploymentRequest, config: PlannedConfig): D
 
 function execPlaces(request: DeploymentRequest, facts: HostFacts): ExecPlaces {
   const { name } = request;
-  const runDirectory = request.set.get("RUN_DIRECTORY") ?? "/run";
+  const runDirectory = request.set.get("RUN_DIRECTORY") ?? facts.places.run;
   return {
     name,
     runtime: request.runtime.path,
     runtimeName: request.runtime.name,
     destdir: `${facts.deployments}/${name}/current`,
+    runtimeState: `${facts.places.run}/${request.runtime.name}`,
+    manager: managerGroup(facts.places),
     pidFile: request.set.get("PIDFILE") ?? `${runDirectory}/container-${name}.pid`,
     stopSignal: request.imageConfig.stopSignal ?? "SIGTERM",
     hasSocket: hasSocket(request),
@@ -105,17 +109,18 @@ function valuesOf(
   places: ExecPlaces,
   exec: ReturnType<typeof planExecLines>,
 ): Values {
+  const { user, run, conf, state } = facts.places;
   const values = planValues(request.contract.manifest, request.set, {
     ...places,
     ...exec,
     keelson: facts.keelson,
     imageName: request.image.reference,
     imageId: request.image.id,
-    hostUid: 0,
-    hostGid: 0,
-    runDirectory: "/run",
-    confDirectory: "/etc",
-    stateDirectory: "/var/lib",
+    hostUid: user?.uid ?? 0,
+    hostGid: user?.gid ?? 0,
+    runDirectory: run,
+    confDirectory: conf,
+    stateDirectory: state,
     capabilities: facts.capabilities,
     uuid: request.uuid,
     instance: instanceOf(request.name),
@@ -134,6 +139,7 @@ function planBundle(
 ): PlannedConfig {
   const template = request.contract.config ?? request.defaults.config;
   const { rootfs } = request;
+  const { user } = facts.places;
   return planConfig(
     renderConfig(template, values),
     {
@@ -143,6 +149,7 @@ function planBundle(
       writable: request.writable,
       overrides: request.overrides,
       environment,
+      ...(user === undefined ? {} : { user }),
     },
     facts,
   );
@@ -155,21 +162,23 @@ interface ServiceParts {
   readonly places: ExecPlaces;
   readonly triggers: readonly PlannedTrigger[];
   readonly config: PlannedConfig;
+  readonly tmpfiles: DeployedTmpfiles | undefined;
 }
 
 function planService(
   request: DeploymentRequest,
-  { unit: planned, launch, places, triggers, config }: ServiceParts,
+  { unit: planned, launch, places, triggers, config, tmpfiles }: ServiceParts,
   facts: HostFacts,
 ): DeployedService {
   const unit = `${request.name}.service`;
   const phase = phaseOf(request);
+  refuseEarly(phase, facts.places);
   const sources = config.binds.map(({ source }) => source);
   const { ready } = request.contract.manifest;
   const awaited = ready === undefined ? planned.text : withReadiness(planned.text, ready, launch, places);
-  const text = withPhase(unit, awaited, phase, sources);
-  const path = `${unitDirectory}/${unit}`;
-  const links = installLinks(unit, text);
+  const text = withRuntimeDirectories(withPhase(unit, awaited, phase, sources), tmpfiles, facts.places);
+  const path = `${facts.places.units}/${unit}`;
+  const links = installLinks(unit, text, facts.places);
   if (request.enabled) refuseTakenLinks(links, facts);
   const health = request.contract.manifest.health ?? request.imageConfig.healthcheck;
   const relations = withStack(relationsOf(request, phase), request.stack);
@@ -201,7 +210,7 @@ function directoriesOf(
   tmpfiles: DeployedTmpfiles | undefined,
   facts: HostFacts,
 ): readonly MadeDirectory[] {
-  const own = [`${unitDirectory}/x`, ...(tmpfiles === undefined ? [] : [tmpfiles.path])];
+  const own = [`${facts.places.units}/x`, ...(tmpfiles === undefined ? [] : [tmpfiles.path])];
   const all = [...own.flatMap((path) => missingParents(path, facts)), ...hostFiles.directories];
   const byPath = new Map(all.map((directory) => [directory.path, directory]));
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));

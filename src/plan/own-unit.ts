@@ -1,7 +1,6 @@
 import type { FileState, HostChange } from "./change.ts";
 import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
-import { unitDirectory } from "./unit-links.ts";
 
 /** A unit that keelson brings for itself, and the target that wants it. */
 export interface OwnUnit {
@@ -13,8 +12,8 @@ export interface OwnUnit {
   readonly text: string;
 }
 
-function placesOf({ unit, target }: Pick<OwnUnit, "unit" | "target">) {
-  const [path, wants] = [`${unitDirectory}/${unit}`, `${unitDirectory}/${target}.wants`];
+function placesOf({ unit, target }: Pick<OwnUnit, "unit" | "target">, { places: { units } }: HostFacts) {
+  const [path, wants] = [`${units}/${unit}`, `${units}/${target}.wants`];
   return { path, wants, link: `${wants}/${unit}` };
 }
 
@@ -23,7 +22,7 @@ function placesOf({ unit, target }: Pick<OwnUnit, "unit" | "target">) {
  * administrator's decision to disable or mask it, unless it is to be linked `anew`.
  */
 export function planOwnUnit(own: OwnUnit, facts: HostFacts, anew = false): readonly HostChange[] {
-  const { path, wants, link } = placesOf(own);
+  const { path, wants, link } = placesOf(own, facts);
   const to = textState(own.text);
   const linking: readonly HostChange[] = [
     ...(facts.at(wants).kind === "missing" ? [{ kind: "directory", path: wants, to: 0o755 } as const] : []),
@@ -38,7 +37,7 @@ export function planOwnUnit(own: OwnUnit, facts: HostFacts, anew = false): reado
 
 /** Takes the unit away. */
 export function planOwnUnitRemoval(own: Omit<OwnUnit, "text">, facts: HostFacts): readonly HostChange[] {
-  const { path, wants, link } = placesOf(own);
+  const { path, wants, link } = placesOf(own, facts);
   const from = readOwnUnit(own, facts);
   if (from === undefined) return [];
   const there = facts.at(link);
@@ -57,7 +56,7 @@ export function readOwnUnit(
   own: Omit<OwnUnit, "text">,
   facts: HostFacts,
 ): (FileState & { readonly content: { readonly text: string } }) | undefined {
-  const { path } = placesOf(own);
+  const { path } = placesOf(own, facts);
   const text = facts.at(path).kind === "file" ? facts.textAt(path) : undefined;
   return text?.startsWith(`${own.firstLine}\n`) ? textState(text) : undefined;
 }

@@ -5,7 +5,6 @@ import type { HostFacts } from "./facts.ts";
 import { textState } from "./file-state.ts";
 import { type HostUnits, hostAfter, type Member, membersAfter, membersOf, providersOf } from "./members.ts";
 import { lastValue, parseUnit } from "./unit-file.ts";
-import { unitDirectory } from "./unit-links.ts";
 
 /** What keelson adds to a unit, in the unit's directory of additions. */
 export const relationFile = "10-keelson.conf";
@@ -13,8 +12,8 @@ export const relationFile = "10-keelson.conf";
 const firstLine = "# Written by keelson: what the images of this host's containers say of each other, by their units.";
 
 /** Where keelson adds to a unit. */
-function relationPath(unit: string): string {
-  return `${unitDirectory}/${unit}.d/${relationFile}`;
+function relationPath(unit: string, { places }: HostFacts): string {
+  return `${places.units}/${unit}.d/${relationFile}`;
 }
 
 /**
@@ -44,7 +43,7 @@ export function relationText(member: Member, members: readonly Member[], host: H
   if (lines.length === 0) return undefined;
   const awaited = required.filter(({ ready, units }) => ready && units.length > 0).map(({ units }) => units);
   const untiring = awaited.length === 0 ? [] : ["StartLimitIntervalSec=0"];
-  return `${[firstLine, "[Unit]", ...lines, ...untiring, ...waiting(member, awaited)].join("\n")}\n`;
+  return `${[firstLine, "[Unit]", ...lines, ...untiring, ...waiting(member, awaited, host)].join("\n")}\n`;
 }
 
 /**
@@ -73,12 +72,14 @@ export function installedRelations({ name }: Deployment, facts: HostFacts): read
     .filter((member) => member.name === name)
     .flatMap((member) => {
       const text = relationText(member, members, facts);
-      return text === undefined ? [] : [{ kind: "file", path: relationPath(member.unit), ...textState(text) } as const];
+      return text === undefined
+        ? []
+        : [{ kind: "file", path: relationPath(member.unit, facts), ...textState(text) } as const];
     });
 }
 
 function change(unit: string, to: string | undefined, facts: HostFacts): readonly HostChange[] {
-  const path = relationPath(unit);
+  const path = relationPath(unit, facts);
   const directory = path.slice(0, path.lastIndexOf("/"));
   const from = facts.at(path).kind === "missing" ? undefined : (facts.textAt(path) ?? "");
   if (from === to || (from !== undefined && !from.startsWith(`${firstLine}\n`))) return [];
@@ -98,7 +99,11 @@ function setting(key: string, units: readonly string[]): readonly string[] {
 }
 
 /** Each line is content with one unit that is up. A unit that does not restart by itself is made to. */
-function waiting({ unit, text }: Member, awaited: readonly (readonly string[])[]): readonly string[] {
+function waiting(
+  { unit, text }: Member,
+  awaited: readonly (readonly string[])[],
+  { places }: HostUnits,
+): readonly string[] {
   if (awaited.length === 0) return [];
   const directives = parseUnit(text, unit);
   const restart = lastValue(directives, "Service", "Restart") ?? "no";
@@ -106,7 +111,10 @@ function waiting({ unit, text }: Member, awaited: readonly (readonly string[])[]
   return [
     "",
     "[Service]",
-    ...awaited.map((units) => `ExecStartPre=systemctl is-active --quiet ${units.join(" ")}`),
+    ...awaited.map(
+      (units) =>
+        `ExecStartPre=systemctl ${places.user === undefined ? "" : "--user "}is-active --quiet ${units.join(" ")}`,
+    ),
     ...(restart === "no" ? ["Restart=on-failure"] : []),
     ...(pause === undefined ? ["RestartSec=1s"] : []),
   ];

@@ -8,6 +8,7 @@ import type { HostFacts } from "./facts.ts";
 import { missingParents } from "./host-files.ts";
 import type { DeploymentRequest } from "./request.ts";
 import { madeBy, parseTmpfiles, refuseClearing, type TmpfilesLine, tmpfilesForBinds } from "./tmpfiles.ts";
+import { ownedByUser, ownerWarnings, refuseForeign } from "./tmpfiles-user.ts";
 
 export interface PlannedState {
   /** Absent when there are no lines. */
@@ -15,8 +16,6 @@ export interface PlannedState {
   readonly lines: readonly TmpfilesLine[];
   readonly warnings: readonly string[];
 }
-
-const tmpfilesDirectory = "/etc/tmpfiles.d";
 
 /**
  * The directories a container keeps things in: by the image's tmpfiles template, else by keelson's for an image without
@@ -36,17 +35,21 @@ export function planState(
   });
   // Nothing is guessed where the image has a file: a directory in its place would only hide that the file is missing.
   const files = absent.filter(({ destination }) => request.isFileInImage(destination));
-  const { name, text } = stateText(
+  const { name, text: rendered } = stateText(
     request,
     values,
     config,
     absent.filter((bind) => !files.includes(bind)),
   );
+  const { user } = facts.places;
+  const text = user === undefined ? rendered : ownedByUser(rendered);
   const lines = parseTmpfiles(text, name);
-  refuseClearing(lines, name);
-  const warnings = files
+  if (user === undefined) refuseClearing(lines, name);
+  else refuseForeign(lines, name, facts.places, user);
+  const missing = files
     .filter(({ source }) => !lines.some((line) => line.path === source))
     .map(({ source }) => `${printable(source)} is bound into the container and does not exist`);
+  const warnings = [...missing, ...(user === undefined ? [] : ownerWarnings(parseTmpfiles(rendered, name)))];
   if (lines.length === 0) return { lines, warnings };
   return { tmpfiles: deployedTmpfiles(request.name, text, lines, facts), lines, warnings };
 }
@@ -74,7 +77,7 @@ function deployedTmpfiles(
   for (const path of declared) {
     for (const directory of missingParents(`${path}/.`, facts)) made.set(directory.path, directory);
   }
-  const path = `${tmpfilesDirectory}/keelson-${name}.conf`;
+  const path = `${facts.places.tmpfiles}/keelson-${name}.conf`;
   if (facts.at(path).kind !== "missing" && facts.ownerOf(path) !== name) {
     throw new KeelsonError("E_FILE_EXISTS", `${path} already exists and is not keelson's`, {
       hint: "Move it away, or choose another --name.",

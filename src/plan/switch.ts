@@ -2,6 +2,7 @@ import type { HostChange } from "./change.ts";
 import type { DeployedService, Deployment, MadeDirectory } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
 import { type FilePlan, hostFiles, openFilePlan } from "./file-plan.ts";
+import { isBelow, type Places } from "./places.ts";
 import { planRecovery, planRecoveryRemoval } from "./recovery.ts";
 import { planRelations } from "./relation-files.ts";
 import { clearsAnything } from "./tmpfiles.ts";
@@ -164,7 +165,7 @@ function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: 
     (path) => facts.at(path).kind === "directory" && !path.startsWith("/run/"),
   );
   // A path such as /srv/x is too near the root to be removed for an image's word.
-  const removable = there.filter((path) => own(path) && path.split("/").length > 3);
+  const removable = there.filter((path) => own(path) && path.split("/").length > 3 && isPurged(path, facts.places));
   const outermost = removable.filter((path) => !removable.some((other) => path.startsWith(`${other}/`)));
   if (purge) kept.push(...there.filter((path) => !removable.includes(path)));
   const purged = purge ? outermost.map((path): HostChange => ({ kind: "purge", path })) : [];
@@ -175,6 +176,11 @@ function removedState(from: Deployment, purge: boolean, facts: HostFacts, kept: 
       facts,
     ),
   ];
+}
+
+/** Of a user's home, only what keeps state and configuration of programs. */
+function isPurged(path: string, { user, state, conf }: Places): boolean {
+  return user === undefined || isBelow(path, state) || isBelow(path, conf);
 }
 
 function made(directories: readonly MadeDirectory[], facts: HostFacts): readonly HostChange[] {

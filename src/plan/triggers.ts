@@ -7,7 +7,8 @@ import type { HostFacts } from "./facts.ts";
 import { phaseOf } from "./phase.ts";
 import type { DeploymentRequest } from "./request.ts";
 import { type Directive, lastValue, parseUnit } from "./unit-file.ts";
-import { installLinks, refuseTakenLinks, unitDirectory } from "./unit-links.ts";
+import { installLinks, refuseTakenLinks } from "./unit-links.ts";
+import { forManager } from "./unit-user.ts";
 
 /** A socket or timer, and what its lines are. */
 export interface PlannedTrigger {
@@ -75,8 +76,11 @@ Before=shutdown.target
 function trigger(kind: "socket" | "timer", request: DeploymentRequest, own: string, facts: HostFacts): PlannedTrigger {
   const { name, enabled } = request;
   const unit = `${name}.${kind}`;
-  const text = comesBeforeNetwork(phaseOf(request)) ? `${own.trimEnd()}\n\n${withoutDefaults}` : own;
-  const path = `${unitDirectory}/${unit}`;
+  const text = forManager(
+    comesBeforeNetwork(phaseOf(request)) ? `${own.trimEnd()}\n\n${withoutDefaults}` : own,
+    facts.places,
+  );
+  const path = `${facts.places.units}/${unit}`;
   const directives = parseUnit(text, unit);
   if (/^(?:yes|true|on|1|y|t)$/i.test(lastValue(directives, "Socket", "Accept") ?? "no")) {
     throw new KeelsonError(
@@ -92,7 +96,7 @@ function trigger(kind: "socket" | "timer", request: DeploymentRequest, own: stri
       hint: "Choose another --name; keelson never takes the place of a unit of the host.",
     });
   }
-  const links = installLinks(unit, text);
+  const links = installLinks(unit, text, facts.places);
   if (enabled) refuseTakenLinks(links, facts);
   return { deployed: { kind, unit, path, text, links }, directives };
 }

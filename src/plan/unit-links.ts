@@ -2,10 +2,8 @@ import { KeelsonError, printable } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { DeployedLink } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
+import { hostPlaces, type Places } from "./places.ts";
 import { allValues, type Directive, parseUnit } from "./unit-file.ts";
-
-/** Where units of the administrator, and of keelson, are; as the host names it. */
-export const unitDirectory = "/etc/systemd/system";
 
 /** The settings of [Install] that make links in a directory of another unit, and how that directory is called. */
 const linkDirectories = [
@@ -22,7 +20,12 @@ const validUnit = new RegExp(`^[a-zA-Z0-9:_.\\\\-]+(?:@[a-zA-Z0-9:_.\\\\@-]*)?\\
  * Paths and targets are the host's own, whatever the root; `target` is where the unit file is.
  * Throws E_UNIT for a name that is not a unit's. https://www.freedesktop.org/software/systemd/man/252/systemd.unit.html
  */
-export function installLinks(unit: string, text: string, target = `${unitDirectory}/${unit}`): readonly DeployedLink[] {
+export function installLinks(
+  unit: string,
+  text: string,
+  { units }: Pick<Places, "units"> = hostPlaces,
+  target = `${units}/${unit}`,
+): readonly DeployedLink[] {
   const directives = parseUnit(text, unit);
   const aliases = names(directives, unit, "Alias").filter((alias) => alias !== unit);
   for (const alias of aliases) {
@@ -35,7 +38,7 @@ export function installLinks(unit: string, text: string, target = `${unitDirecto
       names(directives, unit, key).map((other) => `${other}.${suffix}/${unit}`),
     ),
   ];
-  return [...new Set(paths)].map((path) => ({ path: `${unitDirectory}/${path}`, target }));
+  return [...new Set(paths)].map((path) => ({ path: `${units}/${path}`, target }));
 }
 
 /**

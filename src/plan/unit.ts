@@ -1,8 +1,11 @@
 import { renderUnit, type Template } from "../contract/template.ts";
 import type { Values } from "../contract/values.ts";
+import type { HostFacts } from "./facts.ts";
 import { instanceOf, runtimeId } from "./name.ts";
+import type { Places } from "./places.ts";
 import { recoveryUnit } from "./recovery.ts";
 import { allValues, type Directive, lastValue, parseUnit } from "./unit-file.ts";
+import { forManager } from "./unit-user.ts";
 
 /**
  * How a unit runs the container. `forking` and `notify`: the runtime starts it and ends, the container's first process is
@@ -11,6 +14,18 @@ import { allValues, type Directive, lastValue, parseUnit } from "./unit-file.ts"
  * does not run the container at all.
  */
 export type Launch = "forking" | "notify" | "attached" | "embedded" | "none";
+
+/** The cgroup of a service manager, "" for the host's own, and the slice that services are in by themselves. */
+interface ManagerGroup {
+  readonly path: string;
+  readonly slice: string;
+}
+
+/** https://systemd.io/CGROUP_DELEGATION/, and systemd.special(7) for the slices. */
+export function managerGroup({ user }: Places): ManagerGroup {
+  if (user === undefined) return { path: "", slice: "system" };
+  return { path: `/user.slice/user-${user.uid}.slice/user@${user.uid}.service`, slice: "app" };
+}
 
 /** What EXEC_START and its companions stand for. */
 export interface ExecLines {
@@ -27,6 +42,9 @@ export interface ExecPlaces {
   readonly runtimeName: string;
   /** The bundle: `deployments/NAME/current`. */
   readonly destdir: string;
+  /** Where the runtime keeps what it knows of containers, unless it is told otherwise. */
+  readonly runtimeState: string;
+  readonly manager: ManagerGroup;
   readonly pidFile: string;
   readonly stopSignal: string;
   /** systemd hands a listening socket over. */
@@ -61,9 +79,9 @@ const leaveOwnCgroup =
   "while read -r l; do case $$l in 0::*) d=/sys/fs/cgroup$${l#0::}/start;; esac; done </proc/self/cgroup; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
 
 /** Clears what a crash left. Asking the runtime costs half of what starting a container does, so it is asked where there is something. */
-function clearState(name: string, { runtime, runtimeName }: ExecPlaces): string {
+function clearState(name: string, { runtime, runtimeName, runtimeState }: ExecPlaces): string {
   const known = runtimeName === "runc" || runtimeName === "crun";
-  return `${known ? `[ ! -e /run/${runtimeName}/${name} ] || ` : ""}${runtime} delete -f ${name};`;
+  return `${known ? `[ ! -e ${runtimeState}/${name} ] || ` : ""}${runtime} delete -f ${name};`;
 }
 
 /** The sockets are for the process that LISTEN_PID names, which is the shell until a part of it says that it is that. */
@@ -121,16 +139,18 @@ export function planExecLines(launch: Launch, places: ExecPlaces): ExecLines {
  * gives the unit; crun wants it absolute.
  */
 export function cgroupsPathOf(launch: Launch, places: ExecPlaces, directives: readonly Directive[]): string {
-  const { name, runtimeName } = places;
-  if (runtimeName === "crun")
-    return `${slicePath(lastValue(directives, "Service", "Slice") ?? defaultSlice(name))}/${name}.service/container`;
+  const { name, runtimeName, manager } = places;
+  if (runtimeName === "crun") {
+    const slice = lastValue(directives, "Service", "Slice") ?? defaultSlice(name, manager);
+    return `${manager.path}${slicePath(slice)}/${name}.service/container`;
+  }
   return launch === "embedded" ? `${name}.service/container` : "container";
 }
 
 /** Instances have one of their own, called by what they are instances of, with systemd's escapes. */
-function defaultSlice(name: string): string {
-  if (instanceOf(name) === "") return "system.slice";
-  return `system-${name.slice(0, name.indexOf("@")).replaceAll("-", "\\x2d")}.slice`;
+function defaultSlice(name: string, { slice }: ManagerGroup): string {
+  if (instanceOf(name) === "") return `${slice}.slice`;
+  return `${slice}-${name.slice(0, name.indexOf("@")).replaceAll("-", "\\x2d")}.slice`;
 }
 
 /** `/a.slice/a-b.slice` for `a-b.slice`. https://www.freedesktop.org/software/systemd/man/252/systemd.slice.html */
@@ -147,7 +167,7 @@ export interface PlannedUnit {
 
 /**
  * Renders a unit and adds what its text lacks for the container to live and die in the unit's own cgroup. The image's
- * lines stay as they are; keelson's follow under a comment. Throws E_UNIT, E_VALUE, E_VALUE_MISSING, E_TEMPLATE.
+ * lines stay as they are, but for the target that a user's manager lacks; keelson's follow under a comment. Throws E_UNIT, E_VALUE, E_VALUE_MISSING, E_TEMPLATE.
  */
 export function planUnit(
   template: Template,
@@ -155,12 +175,14 @@ export function planUnit(
   launch: Launch,
   exec: ExecLines,
   places: ExecPlaces,
-  store: string,
+  facts: Pick<HostFacts, "state" | "places">,
 ): PlannedUnit {
-  const rendered = renderUnit(template, values);
+  const rendered = forManager(renderUnit(template, values), facts.places);
   const own = parseUnit(rendered, template.name);
+  // A user's manager starts when the host's file systems are there.
+  const mounts = facts.places.user === undefined ? missing(own, "Unit", [["RequiresMountsFor", facts.state]]) : [];
   const added = [
-    ["[Unit]", ...missing(own, "Unit", [["RequiresMountsFor", store]]), `After=${recoveryUnit}`],
+    ["[Unit]", ...mounts, `After=${recoveryUnit}`],
     ["[Service]", ...(launch === "none" ? [] : serviceLines(own, launch, exec, places))],
   ].filter((lines) => lines.length > 1);
   if (added.length === 0) return { text: rendered, directives: own };

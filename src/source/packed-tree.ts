@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Digest, digestOf } from "../image/digest.ts";
+import { noLimits } from "../image/limits.ts";
 import { manifestTypes } from "../image/manifest.ts";
 import type { Platform } from "../image/platform.ts";
 import { unreadable } from "./file-set.ts";
@@ -32,7 +33,7 @@ export function openPackedTree(tree: PackedTree): ImageSource {
     resolve: async (platform) => {
       const { manifest, config } = await documents();
       const top = { bytes: manifest, mediaType: undefined };
-      return imageOf(top, { name, readManifest, readConfig: async () => config }, platform);
+      return imageOf(top, { name, limits: noLimits, readManifest, readConfig: async () => config }, platform);
     },
     readTop: async () => ({ bytes: (await documents()).manifest, mediaType: undefined }),
     readManifest,

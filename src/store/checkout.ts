@@ -4,6 +4,7 @@ import type { ObjectName } from "../layer/change.ts";
 import type { Attributes } from "../layer/entry.ts";
 import { type DirectoryNode, type LeafNode, sortedChildren, type TreeNode } from "../layer/tree.ts";
 import { libc } from "./libc.ts";
+import { keepsOwners } from "./owner.ts";
 import type { Repository } from "./repository.ts";
 
 /** A node whose content is an object of the repository. */
@@ -75,14 +76,14 @@ function copyObject(node: ObjectNode, source: string | Buffer, at: Buffer): void
     return setAttributes(at, node.attributes);
   }
   symlinkSync(Buffer.from(node.target, "latin1"), at);
-  lchownSync(at, node.attributes.uid, node.attributes.gid);
+  if (keepsOwners) lchownSync(at, node.attributes.uid, node.attributes.gid);
   libc().setTime(at, node.attributes.mtime);
 }
 
 function setAttributes(path: Buffer, attributes: Attributes): void {
   const { uid, gid, mode, mtime, xattrs } = attributes;
   // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
-  chownSync(path, uid, gid);
+  if (keepsOwners) chownSync(path, uid, gid);
   chmodSync(path, mode);
   for (const [name, value] of xattrs) libc().setXattr(path, name, Buffer.from(value, "latin1"));
   if (mtime >= 0) utimesSync(path, mtime, mtime);

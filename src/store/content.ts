@@ -15,6 +15,7 @@ import { writeFully } from "./durable.ts";
 import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { fileHash, fileObjectName, symlinkObjectName } from "./object.ts";
+import { keepsOwners } from "./owner.ts";
 import { removeFile } from "./remove.ts";
 import type { Staging } from "./staging.ts";
 
@@ -79,7 +80,7 @@ export function storeSymlink(staging: Staging, attributes: Attributes, target: s
   if (!staging.has(name, "file")) {
     const path = staging.stagePath(name, "file");
     symlinkSync(Buffer.from(target, "latin1"), path);
-    lchownSync(path, attributes.uid, attributes.gid);
+    if (keepsOwners) lchownSync(path, attributes.uid, attributes.gid);
     libc().setTime(Buffer.from(path), attributes.mtime);
   }
   return name;
@@ -90,7 +91,7 @@ function setFileAttributes(fd: number, path: string, attributes: Attributes): vo
   const { uid, gid, mode, mtime, xattrs } = attributes;
   onFile(path, () => {
     // To 0:0 too: a new file takes the group of the process, or of a set-group-id directory.
-    fchownSync(fd, uid, gid);
+    if (keepsOwners) fchownSync(fd, uid, gid);
     fchmodSync(fd, mode);
     for (const [name, value] of xattrs) libc().setXattr(Buffer.from(path), name, Buffer.from(value, "latin1"));
     if (mtime >= 0) futimesSync(fd, mtime, mtime);

@@ -1,18 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { KeelsonError } from "../errors.ts";
+import { KeelsonError, printable } from "../errors.ts";
 import type { ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
 import { writeTreeObjects } from "./commit.ts";
 import { syncDirectory, writeDurably } from "./durable.ts";
 import { onFile } from "./name-file.ts";
 import { type ObjectKind, objectPath } from "./object.ts";
+import { repositoryMode } from "./owner.ts";
 import { removeTree } from "./remove.ts";
 import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
 import { openWriteBack, type WriteBack } from "./write-back.ts";
 
 /**
- * An OSTree repository in `bare` mode (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
+ * An OSTree repository in `bare` mode, or `bare-user-only` for a user other than root (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
  * until publish() nothing outside `tmp/staging` has changed, and what publish() shows is on the medium.
  */
 export interface Repository extends Staging {
@@ -31,7 +32,7 @@ export interface Repository extends Staging {
   discard(): void;
 }
 
-const config = "[core]\nrepo_version=1\nmode=bare\n";
+const config = `[core]\nrepo_version=1\nmode=${repositoryMode}\n`;
 const directories = ["objects", "refs/heads", "refs/mirrors", "refs/remotes", "tmp", "state", "extensions"];
 
 export interface RepositoryOptions {
@@ -41,7 +42,7 @@ export interface RepositoryOptions {
   readonly damaged?: ReadonlySet<string>;
 }
 
-/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. */
+/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. Throws E_STORE for one of another mode. */
 export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
   sweepStaging(path);
@@ -123,9 +124,19 @@ export function refPath(path: string, ref: string): string {
 }
 
 function makeRepository(path: string): void {
+  if (existsSync(join(path, "config"))) refuseOtherMode(path);
   if (["config", ...directories].every((name) => existsSync(join(path, name)))) return;
   for (const directory of directories) mkdirSync(join(path, directory), { recursive: true, mode: 0o755 });
   writeDurably(join(path, "config"), config, 0o644);
+}
+
+/** Objects of one mode are not what their names say in another. */
+function refuseOtherMode(path: string): void {
+  const [, mode = ""] = /^mode=(.*)$/m.exec(readFileSync(join(path, "config"), "utf8")) ?? [];
+  if (mode === repositoryMode) return;
+  throw new KeelsonError("E_STORE", `${path} is a repository of the mode ${printable(mode)}, not ${repositoryMode}`, {
+    hint: "root's store and that of another user cannot be one: give each a state_directory of its own.",
+  });
 }
 
 /** Data first, then names: an object that can be seen under `objects/` is whole. */

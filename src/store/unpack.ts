@@ -3,7 +3,9 @@ import { type LayerChange, type PlannedChange, planChange } from "../layer/chang
 import type { TarEntry } from "../layer/entry.ts";
 import { shownPath } from "../layer/path.ts";
 import { openTarReader, type TarSink } from "../layer/tar.ts";
+import { userOwned } from "../layer/user-owned.ts";
 import { type FileWriter, openFileWriter, storeFile, storeSymlink } from "./content.ts";
+import { keepsOwners } from "./owner.ts";
 import type { Staging } from "./staging.ts";
 
 export interface UnpackLimits {
@@ -62,7 +64,8 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits, add: (chan
       bytes += entry.size;
       entries++;
       checkLimits(entry, { entries, bytes }, limits);
-      planned = planChange(entry);
+      const asked = planChange(entry);
+      planned = asked === undefined || keepsOwners ? asked : userOwned(asked);
       parts.clear();
       if (planned?.kind === "file" && entry.size > wholeFileLimit) writer = openFileWriter(staging, planned.attributes);
     },

@@ -5,6 +5,7 @@ import type { DirectoryNode, TreeNode } from "../layer/tree.ts";
 import { namesIn } from "./directory.ts";
 import { deviceNumber, libc } from "./libc.ts";
 import { fileHash, symlinkObjectName } from "./object.ts";
+import { ownerOf } from "./owner.ts";
 
 /** One thing that is not as it was written. `path` one character a byte. */
 export interface Finding {
@@ -47,7 +48,8 @@ export function compareContent(nameObject: NameObject): Compare {
 /** Type, owner, mode, size and device number: what one look at the inode tells, and so no proof. */
 export function sameMetadata(node: TreeNode, _path: Buffer, stat: Stats): boolean {
   const { uid, gid, mode } = node.attributes;
-  if (stat.uid !== uid || stat.gid !== gid) return false;
+  const owner = ownerOf(stat);
+  if (owner.uid !== uid || owner.gid !== gid) return false;
   if (node.kind !== "symlink" && (stat.mode & 0o7777) !== mode) return false;
   switch (node.kind) {
     case "directory":
@@ -107,7 +109,7 @@ function problemOf(
 }
 
 function objectNameOf(path: Buffer, stat: Stats): ObjectName | undefined {
-  const attributes: Attributes = { uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777, mtime: 0, xattrs: [] };
+  const attributes: Attributes = { ...ownerOf(stat), mode: stat.mode & 0o7777, mtime: 0, xattrs: [] };
   if (stat.isSymbolicLink()) return symlinkObjectName(attributes, readlinkSync(path, "buffer").toString("latin1"));
   if (!stat.isFile()) return undefined;
   const hash = fileHash({ ...attributes, xattrs: libc().listXattrs(path) });

@@ -1,5 +1,6 @@
 import type { Relations } from "../../src/contract/relations.ts";
 import type { HostUnits, Member } from "../../src/plan/members.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 
 /** A member with a unit of its own name; a requirement in words is one that is soft. */
 export function member(
@@ -21,5 +22,5 @@ export function hostWith(
   units: Readonly<Record<string, string>> = {},
   additions: Readonly<Record<string, string>> = {},
 ): HostUnits {
-  return { unitText: (unit) => units[unit], additionsTo: (unit) => additions[unit] ?? "" };
+  return { places: hostPlaces, unitText: (unit) => units[unit], additionsTo: (unit) => additions[unit] ?? "" };
 }

@@ -7,6 +7,7 @@ import { openSystemd } from "../../src/host/systemd.ts";
 import { openRunningSystemd } from "../../src/host/systemd-running.ts";
 import { readJournal, recover, type TransactionHost, transact } from "../../src/host/transaction.ts";
 import { type FileState, type HostChange, invertChange } from "../../src/plan/change.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { besidePath } from "../../src/store/durable.ts";
 import { pinDown } from "../bed/mount.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
@@ -59,7 +60,7 @@ describe("a transaction", () => {
     const before = listing(host.directory);
     vi.stubEnv("DBUS_SYSTEM_BUS_ADDRESS", `unix:path=${host.directory}/no-bus`);
     onTestFinished(() => void vi.unstubAllEnvs());
-    const systemd = openRunningSystemd(async () => {});
+    const systemd = openRunningSystemd(hostPlaces, async () => {});
     const told = transact(record([...changes, { kind: "reload" }]), { ...host, systemd });
     await expect(told).rejects.toMatchObject({ code: "E_SYSTEMD" });
     expect(listing(host.directory)).toBe(before);

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findUnit } from "../../src/host/unit-origin.ts";
+import { userPlaces } from "../../src/plan/places.ts";
+import { kim } from "../bed/user.ts";
 
 let root: string;
 beforeEach(() => {
@@ -42,6 +44,17 @@ describe("findUnit", () => {
     put(`${directory}/sshd.service`);
     expect(findUnit(root, "sshd.service")).toEqual({ kind: "unit", path: `${directory}/sshd.service` });
     expect(findUnit(root, "ssh.service")).toBeUndefined();
+  });
+
+  it("78: finds the units of a user where the manager of that user does, and no others", async () => {
+    const places = userPlaces(kim);
+    for (const path of ["/etc/systemd/system", "/etc/init.d", "/home/lee/.config/systemd/user"])
+      put(`${path}/x.service`);
+    expect(findUnit(root, "x.service", places)).toBeUndefined();
+    for (const directory of ["/usr/lib/systemd/user", "/etc/systemd/user", "/home/kim/.config/systemd/user"]) {
+      put(`${directory}/x.service`);
+      expect(findUnit(root, "x.service", places)).toEqual({ kind: "unit", path: `${directory}/x.service` });
+    }
   });
 
   it("gives the path that systemd prefers", async () => {

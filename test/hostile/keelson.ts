@@ -34,6 +34,7 @@ const silent: Output = {
 export async function runHere(stand: Stand): Promise<Outcome> {
   const real = openWorld({
     root: stand.root,
+    user: false,
     wait: false,
     output: silent,
     signal: new AbortController().signal,

@@ -20,7 +20,15 @@ async function installed(...names: readonly string[]): Promise<Host> {
 }
 
 const tool = "/var/lib/keelson/deployments/foo/1/rootfs/usr/bin/etcd";
-const well = { state: "unknown", enabled: true, failed: false, needsReload: false, findings: [], dropIns: [], sockets: [] };
+const well = {
+  state: "unknown",
+  enabled: true,
+  failed: false,
+  needsReload: false,
+  findings: [],
+  dropIns: [],
+  sockets: [],
+};
 
 it("status of a host where all is well ends with 0 and changes nothing", async () => {
   const host = await installed("bar", "foo");

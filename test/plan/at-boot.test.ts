@@ -3,6 +3,7 @@ import { planAtBoot } from "../../src/plan/at-boot.ts";
 import { formatChange } from "../../src/plan/change.ts";
 import type { HostFacts, PathFact } from "../../src/plan/facts.ts";
 import { textState } from "../../src/plan/file-state.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { parseUnit } from "../../src/plan/unit-file.ts";
 
 const path = "/etc/systemd/system/keelson-apply.service";
@@ -20,6 +21,7 @@ function facts(text?: string, there: Readonly<Record<string, PathFact>> = { [wan
     ...there,
   };
   return {
+    places: hostPlaces,
     state: "/var/lib/keelson",
     keelson: "/opt/my keelson",
     at: (place: string) => paths[place] ?? { kind: "missing" },

@@ -2,8 +2,10 @@ import { expect, it } from "vitest";
 import type { HostFacts } from "../../src/plan/facts.ts";
 import { factsAfter } from "../../src/plan/facts-after.ts";
 import { textState } from "../../src/plan/file-state.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 
 const there = {
+  places: hostPlaces,
   at: (path: string) => ({ kind: "symlink", target: path }) as const,
   textAt: (path: string) => `old ${path}`,
   unitText: (unit: string) => `old ${unit}`,

@@ -15,6 +15,8 @@ const places: ExecPlaces = {
   runtime: "/bin/echo",
   runtimeName: "runc",
   destdir: "/var/lib/keelson/deployments/etcd/current",
+  runtimeState: "/run/runc",
+  manager: { path: "", slice: "system" },
   pidFile: "/run/container-etcd.pid",
   stopSignal: "SIGTERM",
   hasSocket: false,

@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { formatChange } from "../../src/plan/change.ts";
 import type { HostFacts, PathFact } from "../../src/plan/facts.ts";
 import { textState } from "../../src/plan/file-state.ts";
+import { hostPlaces, userPlaces } from "../../src/plan/places.ts";
 import { planRecovery, planRecoveryRemoval } from "../../src/plan/recovery.ts";
 import { parseUnit } from "../../src/plan/unit-file.ts";
+import { kim } from "../bed/user.ts";
 
 const path = "/etc/systemd/system/keelson-recover.service";
 const wants = "/etc/systemd/system/sysinit.target.wants";
@@ -15,6 +17,7 @@ function facts(text?: string, there: Readonly<Record<string, PathFact>> = {}, ke
     text === undefined ? {} : { [path]: { kind: "file" as const, ...textState(text) } };
   const at = (path: string): PathFact => ({ ...unit, ...there })[path] ?? { kind: "missing" };
   return {
+    places: hostPlaces,
     state: "/var/lib/keelson",
     keelson,
     at,
@@ -35,6 +38,21 @@ const directory: PathFact = { kind: "directory", mode: 0o755 };
 describe("the recovery unit", () => {
   it("comes with the first container, wanted by sysinit.target", () => {
     expect(lines(planRecovery(facts()))).toEqual([`create ${path}`, `create ${wants}/`, `create ${link} -> ${path}`]);
+  });
+
+  it("78: of a user runs when there is a bus, before what the login starts", () => {
+    const own = { ...facts(), places: userPlaces(kim), state: "/home/kim/.local/share/keelson" };
+    const unit = "/home/kim/.config/systemd/user/keelson-recover.service";
+    const directory = "/home/kim/.config/systemd/user/default.target.wants";
+    expect(lines(planRecovery(own))).toEqual([
+      `create ${unit}`,
+      `create ${directory}/`,
+      `create ${directory}/keelson-recover.service -> ${unit}`,
+    ]);
+    const text = unitOf(own);
+    expect(text).toContain("\nBefore=default.target\n");
+    expect(text).toContain("\nExecStart=/opt/keelson --user recover\n");
+    expect(text).not.toMatch(/DefaultDependencies|RequiresMountsFor|sysinit/);
   });
 
   it("runs before every unit with default dependencies, only when there is something to recover, and not for ever", () => {

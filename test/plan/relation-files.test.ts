@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { providersOf } from "../../src/plan/members.ts";
+import { type HostUnits, providersOf } from "../../src/plan/members.ts";
+import { userPlaces } from "../../src/plan/places.ts";
 import { relationText } from "../../src/plan/relation-files.ts";
 import { hostWith, member } from "../bed/members.ts";
+import { kim } from "../bed/user.ts";
 
 const lines = (text: string | undefined): readonly string[] => (text ?? "").split("\n").slice(1, -1);
 
@@ -17,6 +19,15 @@ describe("what keelson adds to a unit", () => {
       ["[Unit]", "After=etcd-v3.service", "Wants=etcd-v3.service", "Upholds=etcd-v3.service", "Before=box.service"],
       [],
     ]);
+  });
+
+  it("78: asks the manager that the unit is of whether what it requires is ready", () => {
+    const all = [member("a", { requires: [{ name: "b", ready: true }] }), member("b")];
+    const asked = (host: HostUnits): readonly string[] =>
+      all.flatMap((each) => lines(relationText(each, all, host))).filter((line) => line.startsWith("ExecStartPre="));
+    expect(asked(hostWith())).toEqual(["ExecStartPre=systemctl is-active --quiet b.service"]);
+    const own = { ...hostWith(), places: userPlaces(kim) };
+    expect(asked(own)).toEqual(["ExecStartPre=systemctl --user is-active --quiet b.service"]);
   });
 
   it("a hard requirement stops with what it requires", () => {

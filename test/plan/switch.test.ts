@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { formatChange, invertChange } from "../../src/plan/change.ts";
 import type { Deployment } from "../../src/plan/deployment.ts";
 import type { HostFacts, PathFact } from "../../src/plan/facts.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { recoveryUnit } from "../../src/plan/recovery.ts";
 import { planSwitch } from "../../src/plan/switch.ts";
 
@@ -61,6 +62,7 @@ const file = (text: string): PathFact => ({ kind: "file", mode: 0o644, sha256: s
 
 function facts(there: Readonly<Record<string, PathFact>>, elsewhere: readonly string[] = []): HostFacts {
   return {
+    places: hostPlaces,
     state: "/var/lib/keelson",
     deployments: "/var/lib/keelson/deployments",
     keelson: "/opt/keelson/keelson",

@@ -4,6 +4,7 @@ import type { DeployedTrigger, Deployment } from "../../src/plan/deployment.ts";
 import { installedFiles } from "../../src/plan/expected.ts";
 import type { HostFacts, PathFact } from "../../src/plan/facts.ts";
 import { textState } from "../../src/plan/file-state.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { planSwitch } from "../../src/plan/switch.ts";
 import { socketEnvironment } from "../../src/plan/triggers.ts";
 import { parseUnit } from "../../src/plan/unit-file.ts";
@@ -27,6 +28,7 @@ function factsWith(...installed: readonly Deployment[]): HostFacts {
   );
   const recover = `${units}/keelson-recover.service`;
   return {
+    places: hostPlaces,
     state: "/var/lib/keelson",
     deployments: "/var/lib/keelson/deployments",
     keelson: "/opt/keelson/keelson",

@@ -30,7 +30,7 @@ describe("installLinks", () => {
     const text = `${service}[Install]\nWantedBy=a.target`;
     const path = "/etc/systemd/system/a.target.wants/etcd.service";
     expect(installLinks("etcd.service", text)).toEqual([{ path, target }]);
-    expect(installLinks("etcd.service", text, "/usr/lib/systemd/system/etcd.service")).toEqual([
+    expect(installLinks("etcd.service", text, undefined, "/usr/lib/systemd/system/etcd.service")).toEqual([
       { path, target: "/usr/lib/systemd/system/etcd.service" },
     ]);
   });

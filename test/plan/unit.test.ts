@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Template } from "../../src/contract/template.ts";
 import type { Values } from "../../src/contract/values.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { cgroupsPathOf, type ExecPlaces, launchOf, planExecLines, planUnit } from "../../src/plan/unit.ts";
 import { parseUnit } from "../../src/plan/unit-file.ts";
 
@@ -9,6 +10,8 @@ const places: ExecPlaces = {
   runtime: "/usr/sbin/runc",
   runtimeName: "runc",
   destdir: "/var/lib/keelson/deployments/etcd/current",
+  runtimeState: "/run/runc",
+  manager: { path: "", slice: "system" },
   pidFile: "/run/container-etcd.pid",
   stopSignal: "SIGTERM",
   hasSocket: false,
@@ -32,7 +35,7 @@ function plan(unit: Template, changed: Partial<ExecPlaces> = {}): string {
       PIDFILE: all.pidFile,
     }).map(([key, value]) => [key, { value, origin: "keelson" as const }]),
   );
-  return planUnit(unit, values, launch, exec, all, "/var/lib/keelson").text;
+  return planUnit(unit, values, launch, exec, all, { state: "/var/lib/keelson", places: hostPlaces }).text;
 }
 
 describe("how a unit launches its container", () => {
