@@ -53,9 +53,8 @@ interface Slot {
  */
 export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: string): ImageStage {
   const elsewhere = scratch === undefined ? undefined : mkdtempSync(join(scratch, "keelson-"));
-  const own = elsewhere === undefined ? paths : storePaths(elsewhere);
+  const { own, parent } = placesOf(paths, elsewhere);
   makeState(own);
-  const parent = elsewhere === undefined ? undefined : paths.repository;
   const repository = openRepository(own.repository, { parent });
   const slots: Slot[] = [];
   const storedLayer = openStoredLayers(paths.images, repository);
@@ -99,6 +98,12 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       if (elsewhere !== undefined) removeTree(elsewhere);
     },
   };
+}
+
+/** Where a stage writes, and the repository beside its own that has objects, too. */
+function placesOf(paths: StorePaths, elsewhere: string | undefined) {
+  if (elsewhere === undefined) return { own: paths, parent: undefined };
+  return { own: storePaths(elsewhere), parent: paths.repository };
 }
 
 /** Layers that are in the store with everything they name; each is read once. */
