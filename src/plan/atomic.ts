@@ -55,7 +55,11 @@ export function parseAtomicInfo(text: string, name: string): AtomicInfo {
     throw refusedAtomic(name, `its host files came as ${rpm}, and are the package manager's`, anew);
   }
   if (values.HOST_UID !== undefined && String(values.HOST_UID) !== "0") {
-    throw refusedAtomic(name, "it is a user's (--user)", "keelson has services of the host only.");
+    throw refusedAtomic(
+      name,
+      "it is a user's (--user)",
+      "Uninstall it with atomic, then keelson --user install its image as that user.",
+    );
   }
   return {
     image,
