@@ -72,10 +72,13 @@ describe("a limit of documents, on both sides:", () => {
 });
 
 describe("a limit of requests, on both sides:", () => {
-  async function expectRequests(key: string, enough: number, asked: string): Promise<void> {
+  async function expectRequests(key: string, enough: number, asked: string, hint: string): Promise<void> {
     const host = await makeHost();
     host.write("etc/keelson/keelson.conf", `${key} = ${enough - 1}\n`);
-    expect(await host.refused(1, ...pullOf("v1"))).toMatchObject({ code: "E_REGISTRY" });
+    expect(await host.refused(1, ...pullOf("v1"))).toMatchObject({
+      code: "E_REGISTRY",
+      hint: expect.stringContaining(hint),
+    });
     const before = fake.requests.length;
     host.write("etc/keelson/keelson.conf", `${key} = ${enough}\n`);
     await host.answer(...pullOf("v1"));
@@ -89,7 +92,7 @@ describe("a limit of requests, on both sides:", () => {
       request.url?.includes("manifests") === true &&
       failures++ < 4 &&
       refuse(response, 503, "UNAVAILABLE", { "retry-after": "0" });
-    await expectRequests("tries", 3, "manifests");
+    await expectRequests("tries", 3, "manifests", "try again");
   });
 
   it("redirects", async () => {
@@ -100,7 +103,7 @@ describe("a limit of requests, on both sides:", () => {
       response.writeHead(302, { location: `${request.url.split("?")[0]}?hop=${Number(hop) + 1}` }).end();
       return true;
     };
-    await expectRequests("redirects", 3, digest);
+    await expectRequests("redirects", 3, digest, "raise redirects in keelson.conf");
   });
 });
 
