@@ -3,7 +3,6 @@ import type { InstallRequest } from "../commands/install.ts";
 import type { RollbackRequest } from "../commands/rollback.ts";
 import type { UninstallRequest } from "../commands/uninstall.ts";
 import type { UpdateRequest } from "../commands/update.ts";
-import { asRootOnly } from "../world.ts";
 import { type Act, bundled, collect, dryRun, force, platform, soak, switching, tlsVerify } from "./command.ts";
 import { addApply, addLock, planStack } from "./stacks.ts";
 
@@ -49,6 +48,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .addOption(tlsVerify())
     .action(
       act(async (world, image: string | undefined, { system, ...options }: InstallOptions) => {
+        const { asRootOnly } = await import("../world.ts");
         if (system === true) asRootOnly(world, "install --system");
         const { install } = await import("../commands/install.ts");
         return install(world, { image, ...options, dryRun: planned || options.dryRun });
