@@ -6,8 +6,6 @@ import type { UpdateRequest } from "../commands/update.ts";
 import { type Act, bundled, collect, dryRun, force, platform, soak, switching, tlsVerify } from "./command.ts";
 import { addApply, addLock, planStack } from "./stacks.ts";
 
-type InstallOptions = Omit<InstallRequest, "image"> & { readonly system?: true };
-
 const phases = ["early", "basic", "pre-network", "pre-runtime", "normal"];
 
 /** The commands that change what is installed; as parts of `plan` they only say what they would do. */
@@ -47,9 +45,7 @@ function addInstall(parent: Command, act: Act, planned: boolean): Command {
     .addOption(platform())
     .addOption(tlsVerify())
     .action(
-      act(async (world, image: string | undefined, { system, ...options }: InstallOptions) => {
-        const { asRootOnly } = await import("../world.ts");
-        if (system === true) asRootOnly(world, "install --system");
+      act(async (world, image: string | undefined, options: Omit<InstallRequest, "image">) => {
         const { install } = await import("../commands/install.ts");
         return install(world, { image, ...options, dryRun: planned || options.dryRun });
       }),

@@ -12,7 +12,7 @@ import { describePreview, previewLines, previewSwitch } from "../plan/preview.ts
 import { refuseDisorder } from "../plan/refuse-order.ts";
 import { planSwitch, type SwitchPlan } from "../plan/switch.ts";
 import { readReference } from "../store/find-images.ts";
-import { asWriter, hostFacts, transactionHost, type World } from "../world.ts";
+import { asRootOnly, asWriter, hostFacts, transactionHost, type World } from "../world.ts";
 import { type NamedImage, nameImage, nameInBundle } from "./name.ts";
 import { announce, checkUnitFree, type ProposalRequest, propose, readContent, runsOnce, stageOnce } from "./propose.ts";
 import { deploymentSource, fetchImage, type ImageAtHand, type PullRequest, planNames, trustedImage } from "./pull.ts";
@@ -31,6 +31,8 @@ export interface InstallRequest extends Omit<WholeRequest, "image" | "bundle"> {
   readonly image: string | undefined;
   /** The path of an archive with the image; nobody else is asked. */
   readonly bundle?: string | undefined;
+  /** For the host, and for nobody else. */
+  readonly system?: boolean;
 }
 
 interface Proposal {
@@ -43,6 +45,7 @@ interface Proposal {
  * An image labelled `atomic.run=once` is run instead, and gone afterwards. The exit status.
  */
 export async function install(world: World, given: InstallRequest): Promise<number> {
+  if (given.system) asRootOnly(world, "install --system");
   const { image, bundle, remember } = await named(world, given);
   const request: WholeRequest = { ...given, image, bundle };
   const name = checkName(request.name ?? containerNameOf(readReference(request.image)));
