@@ -68,12 +68,9 @@ async function documentOf(
   config: ImageConfig,
   configBytes: Uint8Array,
 ): Promise<object> {
-  const { created, docker_version: dockerVersion = "" } = parseJsonObject(
-    configBytes,
-    "the config",
-    configBytes.length,
-  );
-  const labels: unknown = parseJsonObject(configBytes, "the config", configBytes.length).config?.Labels;
+  const document = parseJsonObject(configBytes, "the config", configBytes.length);
+  const { created, docker_version: dockerVersion = "" } = document;
+  const labels: unknown = document.config?.Labels;
   return {
     Digest: digestOf((await source.readTop()).bytes),
     Created: created ?? null,

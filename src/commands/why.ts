@@ -77,9 +77,8 @@ function imageFor(world: World, name: string): Parameters<typeof absentCause>[1]
 }
 
 function tell(world: World, name: string, found: readonly Cause[]): void {
-  const own =
+  const causes =
     world.places.user === undefined ? found : found.map((cause) => ({ ...cause, next: inUserWords(cause.next) }));
-  const causes: readonly Cause[] = own;
   const lines = causes.flatMap(({ of, text, code, next }) => [`${of}: ${text} (${code})`, `  ${next}`]);
   world.output.answer({ name, well: causes.length === 0, causes }, causes.length === 0 ? [`${name} is well`] : lines);
 }
