@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseIni } from "../ini.ts";
 import { shownPath } from "../layer/path.ts";
 import type { OverrideFile } from "../plan/overrides.ts";
-import { hostPlaces, type Places } from "../plan/places.ts";
+import type { Places } from "../plan/places.ts";
 import { namesIn } from "../store/directory.ts";
 import type { HostRoot } from "./root.ts";
 
@@ -10,7 +10,7 @@ import type { HostRoot } from "./root.ts";
 export function readOverrides(
   root: HostRoot,
   name: string,
-  { configuration }: Pick<Places, "configuration"> = hostPlaces,
+  { configuration }: Pick<Places, "configuration">,
 ): readonly OverrideFile[] {
   const directory = `${configuration}/${name}.d`;
   return namesIn(root.path(directory))

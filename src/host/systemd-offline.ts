@@ -123,7 +123,7 @@ function removeIfEmpty(directory: string): void {
 }
 
 async function readState(root: string, unit: string): Promise<UnitState> {
-  const origin = findUnit(root, unit);
+  const origin = findUnit(root, unit, hostPlaces);
   if (origin?.kind === "masked") return { ...absentUnit, loadState: "masked", unitFileState: "masked" };
   const [file] = origin?.kind === "unit" ? await installedTogether(root, unit, hostPlaces) : [];
   if (file === undefined) return absentUnit;

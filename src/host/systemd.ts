@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { KeelsonError } from "../errors.ts";
 import type { DeployedLink } from "../plan/deployment.ts";
-import { hostPlaces, type Places } from "../plan/places.ts";
+import type { Places } from "../plan/places.ts";
 import type { JournalScope } from "./journal-lines.ts";
 import { programPath, runProgram } from "./program.ts";
 import type { Bus } from "./systemd-bus.ts";
@@ -49,11 +49,11 @@ export interface Systemd {
  * The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links; or the one of the user whose
  * places these are, which has to run. Connects on first use.
  */
-export function openSystemd(root: string, places: Places = hostPlaces): Systemd {
-  if (places.user !== undefined) return openRunningSystemd(places, runUserTmpfiles);
+export function openSystemd(root: string, places: Places): Systemd {
+  if (places.user !== undefined) return openRunningSystemd(places, tmpfilesWith("--user"));
   if (realpathSync(root) !== "/") return openOfflineSystemd(root, async () => {});
-  if (!existsSync("/run/systemd/system")) return openOfflineSystemd("/", runTmpfiles);
-  return bootingWithoutBus() ? openEarlySystemd(runTmpfiles) : openRunningSystemd(places, runTmpfiles);
+  if (!existsSync("/run/systemd/system")) return openOfflineSystemd("/", tmpfilesWith());
+  return bootingWithoutBus() ? openEarlySystemd(tmpfilesWith()) : openRunningSystemd(places, tmpfilesWith());
 }
 
 /** Whether the boot has not yet come to the system bus. A host without one at all is another matter: it has services up. */
@@ -69,25 +69,19 @@ const busSocket = "/run/dbus/system_bus_socket";
 const systemctlTimeout = 30_000;
 const tmpfilesTimeout = 60_000;
 
-function runTmpfiles(action: "create" | "remove", path: string): Promise<void> {
-  return tmpfilesOf(action, path);
-}
-
-function runUserTmpfiles(action: "create" | "remove", path: string): Promise<void> {
-  return tmpfilesOf(action, path, "--user");
-}
-
 /** A host without systemd-tmpfiles has no use for what it does. */
-async function tmpfilesOf(action: "create" | "remove", path: string, ...options: readonly string[]): Promise<void> {
-  const program = programPath("systemd-tmpfiles");
-  if (program === undefined) return;
-  const { status, stderr } = await runProgram(program, [...options, `--${action}`, path], tmpfilesTimeout);
-  if (status === 0) return;
-  throw new KeelsonError(
-    "E_SYSTEMD",
-    `systemd-tmpfiles --${action} ${path} ended with status ${status}: ${stderr.trim()}`,
-    {
-      hint: "Mend what it complains of; the lines come from the image's tmpfiles template.",
-    },
-  );
+function tmpfilesWith(...options: readonly string[]): Systemd["tmpfiles"] {
+  return async (action, path) => {
+    const program = programPath("systemd-tmpfiles");
+    if (program === undefined) return;
+    const { status, stderr } = await runProgram(program, [...options, `--${action}`, path], tmpfilesTimeout);
+    if (status === 0) return;
+    throw new KeelsonError(
+      "E_SYSTEMD",
+      `systemd-tmpfiles --${action} ${path} ended with status ${status}: ${stderr.trim()}`,
+      {
+        hint: "Mend what it complains of; the lines come from the image's tmpfiles template.",
+      },
+    );
+  };
 }

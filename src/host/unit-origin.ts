@@ -2,7 +2,7 @@ import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errnoOf } from "../errors.ts";
 import type { Deployment } from "../plan/deployment.ts";
-import { hostPlaces, type Places } from "../plan/places.ts";
+import type { Places } from "../plan/places.ts";
 import { relationFile } from "../plan/relation-files.ts";
 import { entriesIn } from "../store/directory.ts";
 
@@ -23,7 +23,7 @@ export interface UnitOrigin {
  * Whether and where `unit` (`sshd.service`) exists below `root`, whoever owns it: keelson's own units are found as well.
  * What stands earlier in systemd's unit path comes first; an alias only where no file has the name, a drop-in last.
  */
-export function findUnit(root: string, unit: string, places: Places = hostPlaces): UnitOrigin | undefined {
+export function findUnit(root: string, unit: string, places: Places): UnitOrigin | undefined {
   const directories = unitDirectories(root, places);
   for (const directory of directories) {
     const origin = unitFile(root, directory, unit);

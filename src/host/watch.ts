@@ -45,26 +45,26 @@ async function watchUnit(request: WatchRequest, systemd: Systemd, signal: AbortS
   const first = await stateOf(request.unit, systemd);
   let nextCheck = begun;
   let failures = 0;
+  const unhealthy = (why: string): Promise<KeelsonError> => failureOf(request, systemd.scope, begun, why);
   for (;;) {
     const state = await stateOf(request.unit, systemd);
     const trouble = troubleOf(first, state);
-    if (trouble !== undefined) throw await unhealthy(request, systemd.scope, begun, trouble);
+    if (trouble !== undefined) throw await unhealthy(trouble);
     const fallen = await fallenOf(request.others, systemd);
-    if (fallen !== undefined) throw await unhealthy(request, systemd.scope, begun, fallen);
+    if (fallen !== undefined) throw await unhealthy(fallen);
     const { health } = request;
     if (health !== undefined && Date.now() >= nextCheck) {
       nextCheck = Date.now() + health.interval;
       const said = await checkHealth(request, health);
       failures = said === undefined ? 0 : failures + 1;
-      if (said !== undefined && failures > health.retries)
-        throw await unhealthy(request, systemd.scope, begun, `its health check failed: ${said}`);
+      if (said !== undefined && failures > health.retries) throw await unhealthy(`its health check failed: ${said}`);
     }
     const left = begun + request.soak - Date.now();
     if (left <= 0) {
       // A check that has not succeeded since it last failed is no health.
       if (failures === 0) return;
       if (left < -(health?.interval ?? 0) * ((health?.retries ?? 0) + 1))
-        throw await unhealthy(request, systemd.scope, begun, "its health check never succeeded");
+        throw await unhealthy("its health check never succeeded");
     }
     await wait(Math.max(1, Math.min(lookInterval, left > 0 ? left : lookInterval)), undefined, { signal });
   }
@@ -91,7 +91,7 @@ async function stateOf(unit: string, systemd: Systemd): Promise<UnitState> {
   return state;
 }
 
-async function unhealthy(
+async function failureOf(
   request: WatchRequest,
   scope: JournalScope,
   begun: number,

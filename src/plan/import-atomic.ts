@@ -129,7 +129,13 @@ export function deploymentOfAtomic(
 ): Deployment {
   const unit = `${atomic.name}.service`;
   const text = atomic.unit;
-  const service = { unit, path: `${hostPlaces.units}/${unit}`, text, enabled, links: installLinks(unit, text) };
+  const service = {
+    unit,
+    path: `${hostPlaces.units}/${unit}`,
+    text,
+    enabled,
+    links: installLinks(unit, text, hostPlaces),
+  };
   const { name, image, runtime, created } = to;
   return {
     ...{ schema: 1, name, generation: 0, created, image, runtime, set: {}, values: {}, service, config: atomic.config },

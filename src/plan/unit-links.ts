@@ -2,7 +2,7 @@ import { KeelsonError, printable } from "../errors.ts";
 import { shownPath } from "../layer/path.ts";
 import type { DeployedLink } from "./deployment.ts";
 import type { HostFacts } from "./facts.ts";
-import { hostPlaces, type Places } from "./places.ts";
+import type { Places } from "./places.ts";
 import { allValues, type Directive, parseUnit } from "./unit-file.ts";
 
 /** The settings of [Install] that make links in a directory of another unit, and how that directory is called. */
@@ -23,7 +23,7 @@ const validUnit = new RegExp(`^[a-zA-Z0-9:_.\\\\-]+(?:@[a-zA-Z0-9:_.\\\\@-]*)?\\
 export function installLinks(
   unit: string,
   text: string,
-  { units }: Pick<Places, "units"> = hostPlaces,
+  { units }: Pick<Places, "units">,
   target = `${units}/${unit}`,
 ): readonly DeployedLink[] {
   const directives = parseUnit(text, unit);

@@ -1,5 +1,6 @@
 import { KeelsonError } from "../../src/errors.ts";
 import { openSystemd, type Systemd } from "../../src/host/systemd.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 
 /**
  * Runs inside a machine: makes the calls given on standard input as JSON, `[method, argument...]` each, one after the
@@ -7,7 +8,7 @@ import { openSystemd, type Systemd } from "../../src/host/systemd.ts";
  */
 type Call = readonly [keyof Omit<Systemd, "running" | "tmpfiles"> | "tmpfiles", ...unknown[]];
 
-const systemd = openSystemd("/");
+const systemd = openSystemd("/", hostPlaces);
 const answers: unknown[] = [];
 let input = "";
 for await (const text of process.stdin.setEncoding("utf8")) input += text;

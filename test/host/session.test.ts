@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { openRoot } from "../../src/host/root.ts";
 import { runAsWriter, type WriterPlaces } from "../../src/host/session.ts";
 import { openSystemd } from "../../src/host/systemd.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { storePaths } from "../../src/store/store.ts";
 import { pinDown } from "../bed/mount.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
@@ -24,7 +25,7 @@ function openSession(): Session {
     said,
     host: {
       root: openRoot(root),
-      systemd: openSystemd(root),
+      systemd: openSystemd(root, hostPlaces),
       journal: `${state}/journal/transaction`,
       deployments: `${state}/deployments`,
       repository: `${state}/repo`,

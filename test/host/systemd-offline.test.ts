@@ -13,12 +13,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openSystemd, type Systemd } from "../../src/host/systemd.ts";
+import { hostPlaces } from "../../src/plan/places.ts";
 
 let root: string;
 let systemd: Systemd;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "keelson-offline-"));
-  systemd = openSystemd(root);
+  systemd = openSystemd(root, hostPlaces);
 });
 afterEach(() => rmSync(root, { recursive: true }));
 

@@ -19,7 +19,7 @@ function openHost(): TransactionHost & { readonly directory: string } {
   return {
     directory,
     root: openRoot(directory),
-    systemd: openSystemd(directory),
+    systemd: openSystemd(directory, hostPlaces),
     journal: "/var/lib/keelson/journal/transaction",
     deployments: "/var/lib/keelson/deployments",
     repository: "/var/lib/keelson/repo",

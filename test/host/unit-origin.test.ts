@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findUnit } from "../../src/host/unit-origin.ts";
-import { userPlaces } from "../../src/plan/places.ts";
+import { hostPlaces, userPlaces } from "../../src/plan/places.ts";
 import { kim } from "../bed/user.ts";
 
 let root: string;
@@ -26,7 +26,7 @@ function link(path: string, target: string): void {
 
 describe("findUnit", () => {
   it("finds nothing in a root without systemd", async () => {
-    expect(findUnit(root, "sshd.service")).toBeUndefined();
+    expect(findUnit(root, "sshd.service", hostPlaces)).toBeUndefined();
   });
 
   it.each([
@@ -42,8 +42,8 @@ describe("findUnit", () => {
     "/run/systemd/generator.late",
   ])("7: finds a unit file in %s", async (directory) => {
     put(`${directory}/sshd.service`);
-    expect(findUnit(root, "sshd.service")).toEqual({ kind: "unit", path: `${directory}/sshd.service` });
-    expect(findUnit(root, "ssh.service")).toBeUndefined();
+    expect(findUnit(root, "sshd.service", hostPlaces)).toEqual({ kind: "unit", path: `${directory}/sshd.service` });
+    expect(findUnit(root, "ssh.service", hostPlaces)).toBeUndefined();
   });
 
   it("78: finds the units of a user where the manager of that user does, and no others", async () => {
@@ -60,13 +60,13 @@ describe("findUnit", () => {
   it("gives the path that systemd prefers", async () => {
     put("/usr/lib/systemd/system/sshd.service");
     put("/etc/systemd/system/sshd.service");
-    expect(findUnit(root, "sshd.service")?.path).toBe("/etc/systemd/system/sshd.service");
+    expect(findUnit(root, "sshd.service", hostPlaces)?.path).toBe("/etc/systemd/system/sshd.service");
   });
 
   it("finds a link, dangling or not", async () => {
     link("/etc/systemd/system/sshd.service", "/lib/systemd/system/ssh.service");
     const path = "/etc/systemd/system/sshd.service";
-    expect(findUnit(root, "sshd.service")).toEqual({
+    expect(findUnit(root, "sshd.service", hostPlaces)).toEqual({
       kind: "link",
       path,
       target: "/lib/systemd/system/ssh.service",
@@ -76,8 +76,8 @@ describe("findUnit", () => {
   it("knows a mask by its target, and by its emptiness", async () => {
     link("/etc/systemd/system/a.service", "/dev/null");
     put("/etc/systemd/system/b.service", "");
-    expect(findUnit(root, "a.service")?.kind).toBe("masked");
-    expect(findUnit(root, "b.service")?.kind).toBe("masked");
+    expect(findUnit(root, "a.service", hostPlaces)?.kind).toBe("masked");
+    expect(findUnit(root, "b.service", hostPlaces)?.kind).toBe("masked");
   });
 
   it.each([
@@ -87,7 +87,7 @@ describe("findUnit", () => {
     "Alias=dbus-org.freedesktop.x.service\nAlias=sshd.service",
   ])("finds the unit that claims the name with %j", async (setting) => {
     put("/usr/lib/systemd/system/ssh.service", `${unitText}[Install]\n${setting}\n`);
-    expect(findUnit(root, "sshd.service")).toEqual({
+    expect(findUnit(root, "sshd.service", hostPlaces)).toEqual({
       kind: "alias",
       path: "/usr/lib/systemd/system/ssh.service",
     });
@@ -98,26 +98,26 @@ describe("findUnit", () => {
       "/usr/lib/systemd/system/x.service",
       `[Unit]\nAfter=sshd.service\n${unitText}[Install]\n#Alias=sshd.service\nAlias=y-sshd.service\n`,
     );
-    expect(findUnit(root, "sshd.service")).toBeUndefined();
+    expect(findUnit(root, "sshd.service", hostPlaces)).toBeUndefined();
   });
 
   it("finds an init script, of which systemd makes a unit", async () => {
     put("/etc/init.d/etcd", "#!/bin/sh\n");
-    expect(findUnit(root, "etcd.service")).toEqual({ kind: "init-script", path: "/etc/init.d/etcd" });
+    expect(findUnit(root, "etcd.service", hostPlaces)).toEqual({ kind: "init-script", path: "/etc/init.d/etcd" });
   });
 
   it("names a drop-in directory only where there is no unit", async () => {
     put("/etc/systemd/system/etcd.service.d/limits.conf", "[Service]\nMemoryMax=1G\n");
-    expect(findUnit(root, "etcd.service")).toEqual({
+    expect(findUnit(root, "etcd.service", hostPlaces)).toEqual({
       kind: "drop-in",
       path: "/etc/systemd/system/etcd.service.d",
     });
     put("/usr/lib/systemd/system/etcd.service");
-    expect(findUnit(root, "etcd.service")?.kind).toBe("unit");
+    expect(findUnit(root, "etcd.service", hostPlaces)?.kind).toBe("unit");
   });
 
   it("does not follow /lib out of the root", async () => {
     link("/lib", "/usr/lib");
-    expect(findUnit(root, "systemd-journald.service")).toBeUndefined();
+    expect(findUnit(root, "systemd-journald.service", hostPlaces)).toBeUndefined();
   });
 });

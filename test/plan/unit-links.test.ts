@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { hostPlaces } from "../../src/plan/places.ts";
 import { alsoInstalled, installLinks } from "../../src/plan/unit-links.ts";
 
 const service = "[Service]\nExecStart=/bin/true\n";
 const target = "/etc/systemd/system/etcd.service";
 const paths = (text: string, unit = "etcd.service"): readonly string[] =>
-  installLinks(unit, `${service}[Install]\n${text}\n`).map(({ path }) => path.replace("/etc/systemd/system/", ""));
+  installLinks(unit, `${service}[Install]\n${text}\n`, hostPlaces).map(({ path }) =>
+    path.replace("/etc/systemd/system/", ""),
+  );
 
 describe("installLinks", () => {
   it.each([
@@ -29,14 +32,14 @@ describe("installLinks", () => {
   it("names the unit file as the target, wherever it is", () => {
     const text = `${service}[Install]\nWantedBy=a.target`;
     const path = "/etc/systemd/system/a.target.wants/etcd.service";
-    expect(installLinks("etcd.service", text)).toEqual([{ path, target }]);
-    expect(installLinks("etcd.service", text, undefined, "/usr/lib/systemd/system/etcd.service")).toEqual([
+    expect(installLinks("etcd.service", text, hostPlaces)).toEqual([{ path, target }]);
+    expect(installLinks("etcd.service", text, hostPlaces, "/usr/lib/systemd/system/etcd.service")).toEqual([
       { path, target: "/usr/lib/systemd/system/etcd.service" },
     ]);
   });
 
   it("reads settings of [Install] alone", () => {
-    expect(installLinks("etcd.service", "[Service]\nWantedBy=a.target\n")).toEqual([]);
+    expect(installLinks("etcd.service", "[Service]\nWantedBy=a.target\n", hostPlaces)).toEqual([]);
   });
 
   it.each([
