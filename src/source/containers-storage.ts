@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import type { StorageReference } from "../image/engine-reference.ts";
-import { standardLimits } from "../image/limits.ts";
 import { type Descriptor, parseManifest } from "../image/manifest.ts";
 import { formatReference } from "../image/reference.ts";
 import type { ImageSignature } from "../trust/signature.ts";
@@ -10,7 +9,7 @@ import { openDirectory } from "./directory.ts";
 import { unreadable } from "./file-set.ts";
 import { detectCompression, gathered, inflate, isCompressionError } from "./inflate.ts";
 import { parsedSignature } from "./lookaside.ts";
-import type { SourceOptions } from "./options.ts";
+import { limitsOf, type SourceOptions } from "./options.ts";
 import { type Documents, imageOf } from "./resolution.ts";
 import { openScoped } from "./scoped-files.ts";
 import type { ImageSource, TopDocument } from "./source.ts";
@@ -46,7 +45,7 @@ export function openContainersStorage(reference: StorageReference, options: Sour
   };
   const documents: Documents = {
     name,
-    limits: options.limits ?? standardLimits,
+    limits: limitsOf(options),
     readManifest: (descriptor) => read(descriptor, `manifest-${descriptor.digest}`),
     readConfig: (descriptor) => read(descriptor, descriptor.digest),
   };
@@ -77,7 +76,7 @@ export function openContainersStorage(reference: StorageReference, options: Sour
 async function findImage(reference: StorageReference, name: string, options: SourceOptions): Promise<Found> {
   const storage = await openStorage(await findStorage(reference, options.hostFiles), reference, {
     name,
-    limits: options.limits ?? standardLimits,
+    limits: limitsOf(options),
   });
   const digest = reference.name?.digest;
   const bytes = (digest && (await storage.readData(`manifest-${digest}`))) ?? (await storage.readData("manifest"));

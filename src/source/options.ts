@@ -1,5 +1,5 @@
 import type { Digest } from "../image/digest.ts";
-import type { DocumentLimits } from "../image/limits.ts";
+import { type DocumentLimits, standardLimits } from "../image/limits.ts";
 import type { StoreReference } from "../image/reference.ts";
 import type { Registries } from "../image/registries.ts";
 import type { Credentials } from "./credential-helper.ts";
@@ -43,6 +43,11 @@ export interface SourceOptions {
   readonly tries?: number | undefined;
   /** How many redirects in a row are followed. */
   readonly redirects?: number | undefined;
+}
+
+/** How large documents may be: as the options say, or as is usual. */
+export function limitsOf({ limits = standardLimits }: SourceOptions): DocumentLimits {
+  return limits;
 }
 
 export const standardTries = 5;

@@ -1,11 +1,11 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { digestOf } from "../image/digest.ts";
-import { beyondLimit, type DocumentLimits, standardLimits } from "../image/limits.ts";
+import { beyondLimit } from "../image/limits.ts";
 import { type Descriptor, indexTypes, manifestTypes } from "../image/manifest.ts";
 import { formatReference, type RegistryReference } from "../image/reference.ts";
 import { signaturesIn, signatureTag } from "./attachments.ts";
 import type { HttpResponse } from "./http.ts";
-import type { SourceOptions } from "./options.ts";
+import { limitsOf, type SourceOptions } from "./options.ts";
 import { type Named, readBody } from "./registry-answer.ts";
 import { checkEncoding, openBlob, openRange, type RegistryPlace } from "./registry-blob.ts";
 import { openRepository } from "./repository.ts";
@@ -38,7 +38,7 @@ export function openRegistry(reference: RegistryReference, given: SourceOptions)
   };
   const documents: Documents = {
     name: context.name,
-    limits: limitsOf(context),
+    limits: limitsOf(context.options),
     readManifest: (descriptor) => fetchManifest(descriptor, context),
     readConfig: (descriptor) => fetchSmallBlob(descriptor, context),
   };
@@ -104,9 +104,7 @@ async function fetchDocument(
     if (response.status !== 200) throw await repository.failure(response);
     checkEncoding(response, name);
     const mediaType = documentType(response, name);
-    const { bytes: limit } = limitsOf(context);
-    const bytes = await readBody(response, limit);
-    if (bytes === undefined) throw beyondLimit(name, `its manifest is larger than ${limit} bytes`, "bytes");
+    const bytes = await readManifest(response, context);
     const claimed = response.headers["docker-content-digest"];
     return { bytes, mediaType, claimed: typeof claimed === "string" ? claimed : undefined };
   });
@@ -119,11 +117,15 @@ async function fetchAttachment(tag: string, context: RegistryPlace): Promise<Uin
     if (response.status === 404) return void response.discard();
     if (response.status !== 200) throw await repository.failure(response);
     checkEncoding(response, name);
-    const { bytes: limit } = limitsOf(context);
-    const bytes = await readBody(response, limit);
-    if (bytes === undefined) throw beyondLimit(name, `its manifest is larger than ${limit} bytes`, "bytes");
-    return bytes;
+    return readManifest(response, context);
   });
+}
+
+async function readManifest(response: HttpResponse, { options, name }: RegistryPlace): Promise<Uint8Array> {
+  const { bytes: limit } = limitsOf(options);
+  const bytes = await readBody(response, limit);
+  if (bytes === undefined) throw beyondLimit(name, `its manifest is larger than ${limit} bytes`, "bytes");
+  return bytes;
 }
 
 async function fetchSmallBlob(descriptor: Descriptor, context: RegistryPlace): Promise<Uint8Array> {
@@ -148,8 +150,4 @@ function documentType(response: HttpResponse, name: string): string | undefined 
   throw new KeelsonError("E_REGISTRY", `${name}: the registry answered with ${printable(type)}, not with a manifest`, {
     hint: "Check that the host is a container registry and that the reference names an image.",
   });
-}
-
-function limitsOf({ options }: RegistryPlace): DocumentLimits {
-  return options.limits ?? standardLimits;
 }
