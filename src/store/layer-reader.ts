@@ -1,4 +1,4 @@
-import { formatChanges, parseChanges } from "./change-list.ts";
+import { formatChanges } from "./change-list.ts";
 import type { Repository } from "./repository.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
 import { startUnpackThread, type UnpackThread } from "./unpack-thread.ts";
@@ -10,7 +10,10 @@ export type OpenTar = (take?: () => Buffer | Promise<Buffer>) => AsyncIterable<B
 export interface LayerReader {
   /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in a thread of their own. */
   expect(bytes: number): void;
-  /** As unpack does; several may be read at once. The list is what formatChanges gives. */
+  /**
+   * As unpack does; several may be read at once. The list is what formatChanges gives. The repository does not know yet
+   * what of it another thread has staged: see adopt.
+   */
   read(open: OpenTar): Promise<Uint8Array>;
   /** Returns when nothing writes any more. */
   stop(): void;
@@ -42,7 +45,6 @@ export function openLayerReader(repository: Repository, parent: string | undefin
       if (thread === undefined) return readHere(open);
       const layer = thread.open();
       const list = await layer.unpack(open(layer.take));
-      for (const change of parseChanges(list)) if ("object" in change) repository.adopt(change.object);
       repository.writeBack();
       return list;
     },

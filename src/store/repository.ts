@@ -81,7 +81,8 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
       return elsewhere ? locate(name, kind) : `${path}/objects/${objectPath(name, kind)}`;
     },
     writeBack: () => {
-      if (area.staged.size > 0) opened().begin();
+      // What another thread has staged is not known here before it is adopted.
+      if (existsSync(places.staging)) opened().begin();
     },
     publish() {
       if (area.staged.size > 0) publishObjects(places.staging, join(path, "objects"), area.staged, opened());

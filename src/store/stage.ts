@@ -61,7 +61,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
   function tree(): DirectoryNode {
-    folded ??= foldLayers(layersOf(slots));
+    folded ??= foldLayers(layersOf(slots, repository));
     return folded;
   }
 
@@ -121,8 +121,14 @@ function openStoredLayers(
 }
 
 /** One after the other: all of them at once would take several times the memory of the tree they make. */
-function* layersOf(slots: readonly Slot[]): Generator<readonly LayerChange[]> {
-  for (const slot of slots) yield slot.stored ?? parseChanges(listOf(slot));
+function* layersOf(slots: readonly Slot[], repository: Repository): Generator<readonly LayerChange[]> {
+  for (const slot of slots) yield slot.stored ?? freshChanges(listOf(slot), repository);
+}
+
+function freshChanges(list: Uint8Array, repository: Repository): readonly LayerChange[] {
+  const changes = parseChanges(list);
+  for (const change of changes) if ("object" in change) repository.adopt(change.object);
+  return changes;
 }
 
 function listOf({ diffId, list }: Slot): Uint8Array {
