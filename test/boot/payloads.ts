@@ -33,6 +33,20 @@ function plainImage(): Promise<TestImage> {
   });
 }
 
+/** A config.json.template for the script: `source` is bound at /data. */
+export function configOf(source: string, ...namespaces: readonly string[]): string {
+  return JSON.stringify({
+    ociVersion: "1.0.2",
+    process: { args: ["/bin/busybox", "sh", "/run.sh"], env: ["PATH=/bin"], cwd: "/" },
+    root: { path: "rootfs", readonly: true },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/data", type: "bind", source, options: ["rbind", "rw"] },
+    ],
+    linux: { namespaces: namespaces.map((type) => ({ type })) },
+  });
+}
+
 /** As images were written for the runtimes of 2017. */
 function oldImage(): Promise<TestImage> {
   const config = {

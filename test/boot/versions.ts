@@ -1,5 +1,5 @@
 import { buildImage, type TestImage } from "../bed/images.ts";
-import { base, ends } from "./payloads.ts";
+import { base, configOf, ends } from "./payloads.ts";
 
 /** Versions of one service, good and faulty: what each says it is stands in its /data/version. */
 export async function buildVersions() {
@@ -33,20 +33,9 @@ function version(
         data: { kind: "directory" },
         "exports/service.template": `[Service]\nExecStart=$EXEC_START\n${lines}\n[Install]\n${install}\n`,
         "exports/tmpfiles.template": "d $STATE_DIRECTORY/$NAME 0755 0 0 - -\n",
-        "exports/config.json.template": JSON.stringify(config),
+        "exports/config.json.template": configOf("$STATE_DIRECTORY/$NAME", "pid", "mount"),
         "exports/manifest.json": JSON.stringify(manifest),
       },
     ],
   });
 }
-
-const config = {
-  ociVersion: "1.0.2",
-  process: { args: ["/bin/busybox", "sh", "/run.sh"], env: ["PATH=/bin"], cwd: "/" },
-  root: { path: "rootfs", readonly: true },
-  mounts: [
-    { destination: "/proc", type: "proc", source: "proc" },
-    { destination: "/data", type: "bind", source: "$STATE_DIRECTORY/$NAME", options: ["rbind", "rw"] },
-  ],
-  linux: { namespaces: [{ type: "pid" }, { type: "mount" }] },
-};
