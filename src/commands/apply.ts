@@ -46,8 +46,8 @@ interface Planned {
 }
 
 /**
- * Brings the containers of a stack to what it says, all of them in one transaction: what is new is installed and started, what is
- * another is updated, what is as it is to be is left alone. The exit status.
+ * Brings the containers of a stack to what it says, all of them in one transaction: what is new is installed and started, what
+ * is another is updated, what is as it is to be is left alone. The exit status.
  */
 export async function apply(world: World, request: ApplyRequest): Promise<number> {
   const stack = stackOf(world, request);
@@ -140,7 +140,10 @@ function ownedBy(stack: StackFiles, deployment: Deployment): boolean {
   return deployment.stack !== undefined && stack.owns(deployment.stack.path);
 }
 
-/** Images are in the store by now. Everything is staged before anything is touched, and one journal record leads to all of it or to nothing. */
+/**
+ * Images are in the store by now. Everything is staged before anything is touched, and one journal record leads to all of it or
+ * to nothing.
+ */
 async function carryOut(world: World, stack: StackFiles, { steps, plan }: Group): Promise<void> {
   const { deployments, repository } = world.paths;
   const arriving: Deployment[] = [];

@@ -31,7 +31,10 @@ export interface BundleRequest {
   readonly tlsVerify: boolean;
 }
 
-/** Writes images with their signatures into one archive, for a host without a network; the policy is asked before a layer is fetched. */
+/**
+ * Writes images with their signatures into one archive, for a host without a network; the policy is asked before a layer is
+ * fetched.
+ */
 export async function bundle(world: World, request: BundleRequest): Promise<void> {
   const path = resolve(request.output);
   const offers: Offer[] = [];

@@ -8,7 +8,10 @@ export interface Answered {
   readonly lines: readonly string[];
 }
 
-/** Does something with each container of these names and answers for all. One that fails stops no other; the exit status then is 1. */
+/**
+ * Does something with each container of these names and answers for all. One that fails stops no other; the exit status then is
+ * 1.
+ */
 export async function forEach(
   world: World,
   names: readonly string[],

@@ -48,8 +48,8 @@ interface TakeOver {
 }
 
 /**
- * Takes over containers that `atomic install --system` has installed, in one transaction each: the tree that is on the disk becomes an
- * image under its reference, and the unit keelson's. The exit status: 1 when one of all failed.
+ * Takes over containers that `atomic install --system` has installed, in one transaction each: the tree that is on the disk
+ * becomes an image under its reference, and the unit keelson's. The exit status: 1 when one of all failed.
  */
 export async function importAtomic(
   world: World,

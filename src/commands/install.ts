@@ -86,7 +86,9 @@ async function imageInStore(world: World, request: WholeRequest): Promise<ImageA
   return remote ? trustedImage(world, request) : undefined;
 }
 
-/** Prints the plan; exit status 10. What is fetched for it goes to a scratch directory and away again; the root is only read. */
+/**
+ * Prints the plan; exit status 10. What is fetched for it goes to a scratch directory and away again; the root is only read.
+ */
 async function preview(world: World, request: WholeRequest, name: string): Promise<number> {
   await checkFree(world, name);
   const stored = await imageInStore(world, request);

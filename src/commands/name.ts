@@ -95,7 +95,10 @@ export async function nameNext(
   return rebase === undefined ? nameAsBundled(world, bundle, current()) : nameInBundle(world, bundle, rebase);
 }
 
-/** The image of a reference, or of a short name, as a bundle has it: one of a file is there by its own name. Throws E_REFERENCE, E_SOURCE. */
+/**
+ * The image of a reference, or of a short name, as a bundle has it: one of a file is there by its own name. Throws E_REFERENCE,
+ * E_SOURCE.
+ */
 export function nameAsBundled(world: World, bundle: string, image: string): Promise<NamedImage> {
   const reference = parseName(image);
   if (reference.kind === "short") return nameInBundle(world, bundle, image);

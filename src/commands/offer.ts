@@ -102,7 +102,9 @@ export interface LayerRequest {
   advance?(bytes: number): void;
 }
 
-/** Hands a layer's tar to `unpack` at once, checked on its way, and shows how far it is. Layers stay in the order of the calls. */
+/**
+ * Hands a layer's tar to `unpack` at once, checked on its way, and shows how far it is. Layers stay in the order of the calls.
+ */
 export async function readLayer<T>(
   world: World,
   source: ImageSource,

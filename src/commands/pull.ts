@@ -136,7 +136,7 @@ export interface StageOptions {
   readonly scratch?: string;
 }
 
-/** Asks what a reference names now: one request where the image is in the store. What it opens, stageImage or the caller closes. */
+/** Asks what a reference names now: one request where the image is in the store. stageImage or the caller closes the offer. */
 export async function seekImage(world: World, request: PullRequest): Promise<Offer> {
   const reference = readReference(request.image);
   const { bundle, tlsVerify } = request;

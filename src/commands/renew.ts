@@ -19,7 +19,8 @@ interface Wanted extends NameRequest {
 }
 
 /**
- * The image to go over to, asked for where it comes from unless it may be the store's; undefined when there is nothing to do. Given
+ * The image to go over to, asked for where it comes from unless it may be the store's; undefined when there is nothing to do.
+ * Given
  * `scratch`, it is staged there and the store is only read.
  */
 export async function imageFor(world: World, wanted: Wanted, scratch?: string): Promise<ImageAtHand | undefined> {

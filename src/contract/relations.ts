@@ -22,7 +22,10 @@ export interface Requirement {
 
 const nameLimit = 128;
 
-/** Reads `provides`, `requires` and `before` of manifest.json; undefined when there is none of them. `problem` is told of defects. */
+/**
+ * Reads `provides`, `requires` and `before` of manifest.json; undefined when there is none of them. `problem` is told of
+ * defects.
+ */
 export function parseRelations(
   document: Readonly<Record<string, unknown>>,
   problem: (why: string) => void,

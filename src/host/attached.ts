@@ -7,8 +7,8 @@ const ofTerminals = ["SIGINT", "SIGQUIT", "SIGHUP"] as const;
 const always = ["SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
 
 /**
- * Runs a program to its end, this terminal its own, and gives its exit status: 128 and the number of the signal that ended
- * it, as a shell says. Signals are passed on, but for those that the program, on the same terminal, gets as well; nothing is run
+ * Runs a program to its end, this terminal its own, and gives its exit status: 128 and the number of the signal that ended it,
+ * as a shell says. Signals are passed on, but for those that the program, on the same terminal, gets as well; nothing is run
  * when `signal` is aborted already.
  */
 export function runAttached(program: string, argv: readonly string[], signal: AbortSignal): Promise<number> {

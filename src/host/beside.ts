@@ -40,8 +40,8 @@ export function runInside(
 }
 
 /**
- * Runs a command in a container of its own, on the tree of a deployment and otherwise as its service would run; without one, the
- * service's own. What of its mounts is below /run, and not there, is made. Its exit status.
+ * Runs a command in a container of its own, on the tree of a deployment and otherwise as its service would run; without one,
+ * the service's own. What of its mounts is below /run, and not there, is made. Its exit status.
  */
 export async function runBeside(
   deployment: Deployment,

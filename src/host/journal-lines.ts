@@ -51,7 +51,10 @@ export interface StartJournal {
 /** SD_MESSAGE_UNIT_OUT_OF_MEMORY and SD_MESSAGE_UNIT_OOMD_KILL of systemd's sd-messages.h. */
 const outOfMemory = ["fe6faa94e7774663a0da52717891d8ef", "d989611b15e44c9dbf31e3c81256e4ed"];
 
-/** What is there of a unit since `begun` (milliseconds since 1970); nothing where there is no journalctl. Never throws, as lastLines. */
+/**
+ * What is there of a unit since `begun` (milliseconds since 1970); nothing where there is no journalctl. Never throws, as
+ * lastLines.
+ */
 export async function readStart(unit: string, begun: number, scope: JournalScope): Promise<StartJournal> {
   const journalctl = programPath("journalctl");
   const nothing = { output: [], outOfMemory: false, limited: false };

@@ -48,8 +48,8 @@ export async function mountReadOnly(from: string, at: string): Promise<void> {
 }
 
 /**
- * Ends what was mounted last at `path`, if it is a tree that keelson has mounted, and removes what was checked out for that. Throws
- * E_NOT_FOUND.
+ * Ends what was mounted last at `path`, if it is a tree that keelson has mounted, and removes what was checked out for that.
+ * Throws E_NOT_FOUND.
  */
 export async function unmountTree(path: string, directory: string): Promise<void> {
   const at = existsSync(path) ? realpathSync(path) : path;

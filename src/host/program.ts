@@ -14,7 +14,10 @@ export const environment = { PATH: directories.join(":"), LANG: "C.UTF-8", ...of
 /** More output than this is not kept; a program that says more is still read to its end. */
 const keptOutput = 1 << 20;
 
-/** Where a runtime that a user calls keeps its containers, and systemd's programs look for what is that user's; root's are elsewhere. */
+/**
+ * Where a runtime that a user calls keeps its containers, and systemd's programs look for what is that user's; root's are
+ * elsewhere.
+ */
 function ofUser(): NodeJS.ProcessEnv {
   const uid = process.getuid?.() ?? 0;
   const { HOME, XDG_RUNTIME_DIR = `/run/user/${uid}` } = process.env;

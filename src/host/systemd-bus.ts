@@ -5,7 +5,9 @@ import type { User } from "../plan/places.ts";
 
 /** A bus, as far as systemd is spoken to. */
 export interface Bus {
-  /** Calls a method of systemd and gives the reply's values. Throws E_SYSTEMD with systemd's own words; `errorName` tells which. */
+  /**
+   * Calls a method of systemd and gives the reply's values. Throws E_SYSTEMD with systemd's own words; `errorName` tells which.
+   */
   call(path: string, method: string, signature: string, body: readonly unknown[]): Promise<readonly unknown[]>;
   /** Starts a job and waits until it is gone from systemd's queue; gives its result, `done` if all is well. */
   runJob(method: "StartUnit" | "RestartUnit" | "StopUnit", unit: string): Promise<string>;
@@ -23,8 +25,8 @@ const daemon = {
 const jobSignal = `type='signal',sender='${systemd}',interface='${manager}',member='JobRemoved',path='${managerPath}'`;
 
 /**
- * Connects to the system bus: `$DBUS_SYSTEM_BUS_ADDRESS`, or the usual socket; or to the bus of a user. Messages are sent as they are, without
- * reading systemd's large self-description first. Throws E_SYSTEMD.
+ * Connects to the system bus: `$DBUS_SYSTEM_BUS_ADDRESS`, or the usual socket; or to the bus of a user. Messages are sent as
+ * they are, without reading systemd's large self-description first. Throws E_SYSTEMD.
  */
 export async function connectBus(user?: User): Promise<Bus> {
   // It takes longer to load than most commands run, and only those that talk to systemd need it.

@@ -17,7 +17,9 @@ export interface Systemd {
   readonly running: boolean;
   /** Whose units these are. */
   readonly scope: JournalScope;
-  /** The connection to the manager, made on first use; absent where none runs, or it is not on the bus yet. Throws E_SYSTEMD. */
+  /**
+   * The connection to the manager, made on first use; absent where none runs, or it is not on the bus yet. Throws E_SYSTEMD.
+   */
   readonly bus?: () => Promise<Bus>;
   /** Makes systemd read unit files again; enable and disable do not do it by themselves. */
   reload(): Promise<void>;
@@ -26,8 +28,8 @@ export interface Systemd {
   /** Removes all links that enable the unit, those of an administrator too; gives the links removed. */
   disable(unit: string): Promise<readonly DeployedLink[]>;
   /**
-   * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of
-   * this start, or systemd's words when it does not take the job. One that came up `meanwhile` is started anew: where another unit
+   * Starts and waits for the job. E_START when it does not end well, with the unit's state and the last journal lines of this
+   * start, or systemd's words when it does not take the job. One that came up `meanwhile` is started anew: where another unit
    * keeps it up, systemd starts it again the moment it stops.
    */
   start(unit: string, meanwhile?: Meanwhile): Promise<void>;
@@ -46,8 +48,8 @@ export interface Systemd {
 }
 
 /**
- * The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links; or the one of the user whose
- * places these are, which has to run. Connects on first use.
+ * The systemd of `root`: the running one if that is `/` and one runs, else one that only makes links; or the one of the user
+ * whose places these are, which has to run. Connects on first use.
  */
 export function openSystemd(root: string, places: Places): Systemd {
   if (places.user !== undefined) return openRunningSystemd(places, tmpfilesWith("--user"));

@@ -52,8 +52,8 @@ export function readUnit(root: string, unit: string, places: Places): string | u
 }
 
 /**
- * The additions to `unit`, or to all instances it is one of, below `root` but for keelson's own, whoever wrote them, as the host names them; what overrides
- * others comes first.
+ * The additions to `unit`, or to all instances it is one of, below `root` but for keelson's own, whoever wrote them, as the
+ * host names them; what overrides others comes first.
  */
 export function dropIns(root: string, unit: string, places: Places): readonly string[] {
   const template = unit.replace(/@.+(?=\.[a-z]+$)/, "@");

@@ -59,7 +59,8 @@ function problemOf(expected: ExpectedFile, root: HostRoot): "missing" | "changed
 
 /**
  * What a runtime makes in every /dev, even one that is no mount of its own.
- * https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices and runtime-linux.md#dev-symbolic-links
+ * https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#default-devices and
+ * runtime-linux.md#dev-symbolic-links
  */
 const devices = "null zero full random urandom tty console ptmx fd stdin stdout stderr core".split(" ");
 

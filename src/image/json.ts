@@ -13,8 +13,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Reads one JSON object of at most `limit` bytes, UTF-8 without a byte order mark, no key twice. `name` is how messages call it.
- * Throws E_LIMIT for one that is larger, E_MANIFEST for anything else, deep nesting included.
+ * Reads one JSON object of at most `limit` bytes, UTF-8 without a byte order mark, no key twice. `name` is how messages call
+ * it. Throws E_LIMIT for one that is larger, E_MANIFEST for anything else, deep nesting included.
  */
 export function parseJsonObject(bytes: Uint8Array, name: string, limit: number): JsonObject {
   if (bytes.length > limit) throw tooLarge(name, limit);

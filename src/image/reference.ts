@@ -25,7 +25,10 @@ export interface RegistryReference extends VersionedName {
 export interface FileReference {
   readonly kind: "oci" | "oci-archive" | "docker-archive" | "dir";
   readonly path: string;
-  /** For oci and oci-archive the `org.opencontainers.image.ref.name`; for docker-archive a RepoTag, or `@N`, counted from 0; dir has none. */
+  /**
+   * For oci and oci-archive the `org.opencontainers.image.ref.name`; for docker-archive a RepoTag, or `@N`, counted from 0; dir
+   * has none.
+   */
   readonly tag?: string;
 }
 

@@ -1,7 +1,10 @@
 import { KeelsonError, printable } from "../errors.ts";
 import { formatReference, parseReference, type RegistryReference, type ShortName } from "./reference.ts";
 
-/** What registries.conf and its drop-ins say together. https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md */
+/**
+ * What registries.conf and its drop-ins say together.
+ * https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
+ */
 export interface Registries {
   /** Registries that a short name may be of, in order. */
   readonly searched: readonly string[];

@@ -20,7 +20,10 @@ export interface AccessList {
   readonly plain: boolean;
 }
 
-/** Reads the value of `system.posix_acl_access` or `_default`, one character a byte; undefined for what the kernel would not take. */
+/**
+ * Reads the value of `system.posix_acl_access` or `_default`, one character a byte; undefined for what the kernel would not
+ * take.
+ */
 export function parseAccessList(value: string): AccessList | undefined {
   const bytes = Buffer.from(value, "latin1");
   if (bytes.length < 4 + 3 * 8 || bytes.length % 8 !== 4 || bytes.readUInt32LE(0) !== version) return undefined;

@@ -7,8 +7,9 @@ import { type DirectoryNode, emptyDirectory, makePlace, nodeAt, type Place, plac
 const depthLimit = 3840;
 
 /**
- * Folds layers, lowest first, into one tree; each is asked for when those below it have been folded. Pure: the same lists give the same tree. Throws E_LAYER, for paths too that no
- * system call could take: symlinks can put directories below each other without end.
+ * Folds layers, lowest first, into one tree; each is asked for when those below it have been folded. Pure: the same lists give
+ * the same tree. Throws E_LAYER, for paths too that no system call could take: symlinks can put directories below each other
+ * without end.
  */
 export function foldLayers(layers: Iterable<readonly LayerChange[]>): DirectoryNode {
   const root = emptyDirectory();

@@ -4,7 +4,10 @@ export const blockSize = 512;
 /** -1 would mean "leave it" to chown(2), and 2^32 would wrap to root. */
 const ownerLimit = 0xfffffffe;
 
-/** A tar header block, numbers read, extensions not yet applied. https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html */
+/**
+ * A tar header block, numbers read, extensions not yet applied.
+ * https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
+ */
 export interface TarHeader {
   readonly type: string;
   readonly path: string;

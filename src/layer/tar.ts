@@ -64,8 +64,9 @@ interface Pending {
 }
 
 /**
- * Reads tar: v7, ustar, PAX, GNU long names, GNU and PAX sparse files (expanded). Nothing is skipped: what it does not
- * know it refuses, what is damaged it refuses, and an extension header of more bytes than `extensionLimit`. Bytes behind the end marker are ignored.
+ * Reads tar: v7, ustar, PAX, GNU long names, GNU and PAX sparse files (expanded). Nothing is skipped: what it does not know it
+ * refuses, what is damaged it refuses, and an extension header of more bytes than `extensionLimit`. Bytes behind the end marker
+ * are ignored.
  */
 export function openTarReader(sink: TarSink, extensionLimit = standardExtensionLimit): TarReader {
   const state: State = {

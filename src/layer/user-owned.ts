@@ -4,8 +4,8 @@ import type { Attributes } from "./entry.ts";
 import { shownPath } from "./path.ts";
 
 /**
- * A change as a store takes it whose files all belong to one user: they are root's for the container, without set-id
- * bits and extended attributes, and as open to their owner as that user needs. It is what OSTree's mode bare-user-only keeps of a file.
+ * A change as a store takes it whose files all belong to one user: they are root's for the container, without set-id bits and
+ * extended attributes, and as open to their owner as that user needs. It is what OSTree's mode bare-user-only keeps of a file.
  * Undefined for a device node in /dev, where runtimes make their own. Throws E_LAYER for one elsewhere.
  */
 export function userOwned(change: PlannedChange): PlannedChange | undefined {

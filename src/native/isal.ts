@@ -2,7 +2,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { ffi } from "./ffi.ts";
 import { compressionError, type Inflater, type Step, throughMembers } from "./step.ts";
 
-/** struct inflate_state: https://github.com/intel/isa-l/blob/v2.30.0/include/igzip_lib.h, whose layout the soname stands for. */
+/**
+ * struct inflate_state: https://github.com/intel/isa-l/blob/v2.30.0/include/igzip_lib.h, whose layout the soname stands for.
+ */
 const state = {
   size: 96 * 1024,
   nextOut: 0,

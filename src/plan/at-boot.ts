@@ -23,8 +23,8 @@ const own = {
 const path = `/etc/systemd/system/${own.unit}`;
 
 /**
- * Brings the unit that applies the host's stacks at boot, or brings it up to date; without `atBoot` takes it away. What stands in
- * its place and is somebody's stays.
+ * Brings the unit that applies the host's stacks at boot, or brings it up to date; without `atBoot` takes it away. What stands
+ * in its place and is somebody's stays.
  */
 export function planAtBoot(atBoot: AtBoot | undefined, facts: HostFacts): SwitchPlan {
   const kept = facts.at(path).kind !== "missing" && readOwnUnit(own, facts) === undefined ? [path] : [];

@@ -70,7 +70,10 @@ export function parseAtomicInfo(text: string, name: string): AtomicInfo {
   };
 }
 
-/** Where the image came from, without the prefixes that atomic knew for a registry. Throws E_ATOMIC for another place, and a digest. */
+/**
+ * Where the image came from, without the prefixes that atomic knew for a registry. Throws E_ATOMIC for another place, and a
+ * digest.
+ */
 export function imageNameOf({ name, info: { image } }: AtomicContainer): string {
   const reference = image.replace(/^(?:oci:|https?:(?:\/\/)?)/, "");
   const hint = "Say with --image where the image comes from now, with its tag.";

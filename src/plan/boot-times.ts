@@ -47,7 +47,10 @@ export interface BootRow {
   readonly restarts: number;
 }
 
-/** The chart in the order in which units became runnable; what has not come to that stands last. `containers` are names by units. */
+/**
+ * The chart in the order in which units became runnable; what has not come to that stands last. `containers` are names by
+ * units.
+ */
 export function chartBoot(
   clock: BootClock,
   times: readonly StartTimes[],

@@ -7,8 +7,8 @@ import { isBelow, type User } from "./places.ts";
 export type UserIdMaps = Pick<User, "uidMappings" | "gidMappings">;
 
 /**
- * Rewrites `config` in place for a container that a user starts who is not root: in a user namespace with these ids, in the host's
- * network, with nothing that only root may do; a sentence for each thing that the container does without. Doing it again
+ * Rewrites `config` in place for a container that a user starts who is not root: in a user namespace with these ids, in the
+ * host's network, with nothing that only root may do; a sentence for each thing that the container does without. Doing it again
  * changes nothing. Throws E_CONFIG for a process whose ids the user does not have.
  */
 export function configureUser(config: JsonObject, ids: UserIdMaps): readonly string[] {

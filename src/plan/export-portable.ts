@@ -15,8 +15,8 @@ const tmpfsOption =
   /^(?:ro|rw|noexec|nodev|nosuid|exec|dev|suid|strictatime|relatime|noatime|(?:mode|size|nr_inodes|uid|gid)=[0-9a-zA-Z%]+)$/;
 
 /**
- * A container as the unit of a portable service, https://systemd.io/PORTABLE_SERVICES: systemd itself starts its program in its tree.
- * To be attached with the profile `trusted`, which adds no limits to those of the unit.
+ * A container as the unit of a portable service, https://systemd.io/PORTABLE_SERVICES: systemd itself starts its program in its
+ * tree. To be attached with the profile `trusted`, which adds no limits to those of the unit.
  */
 export function exportPortable(deployment: Deployment, container: ExportedContainer, unit: ExportedUnit): Translation {
   const { lines, lost } = environmentOf(container);

@@ -16,8 +16,8 @@ const extentLimit = 340;
 const idLimit = 0xffff_ffff;
 
 /**
- * The ids of a container whose root is `own` of the host: above it come those of `ranges`, one after the other without a gap. No id
- * of the host is given twice, however the ranges overlap; what is no id, or `own` itself, is left out.
+ * The ids of a container whose root is `own` of the host: above it come those of `ranges`, one after the other without a gap.
+ * No id of the host is given twice, however the ranges overlap; what is no id, or `own` itself, is left out.
  */
 export function mapIds(own: number, ranges: readonly IdRange[]): readonly IdMapping[] {
   const mappings: IdMapping[] = [{ containerID: 0, hostID: own, size: 1 }];

@@ -49,7 +49,10 @@ export function givenValues({ name, info }: AtomicContainer, { manifest }: Contr
   return { set, ...(uuid === undefined ? {} : { uuid }), lost };
 }
 
-/** What of config.json somebody has edited since atomic wrote it: it is rendered anew. Throws E_ATOMIC where it is not the image's. */
+/**
+ * What of config.json somebody has edited since atomic wrote it: it is rendered anew. Throws E_ATOMIC where it is not the
+ * image's.
+ */
 export function editedConfig({ name, config, info }: AtomicContainer, contract: Contract): readonly string[] {
   if (contract.config === undefined) {
     const why = "its image brings no config.json, so that what runs is atomic's default or somebody's own";
@@ -97,8 +100,8 @@ function ownFiles({ info }: AtomicContainer, contract: Contract, facts: HostFact
 }
 
 /**
- * What brings a host from atomic's container, `from`, to the deployment `to` of it: as an update from a deployment that is not keelson's.
- * atomic's file of tmpfiles goes, as keelson's has another name; one that was changed stays.
+ * What brings a host from atomic's container, `from`, to the deployment `to` of it: as an update from a deployment that is not
+ * keelson's. atomic's file of tmpfiles goes, as keelson's has another name; one that was changed stays.
  */
 export function planTakeOver(
   { name, tmpfiles }: AtomicContainer,

@@ -30,8 +30,8 @@ const lists = new Set(["Environment", "Volume", "AddCapability", "DropCapability
 const mountOption = /^(?:ro|rw|no(?:exec|dev|suid)|exec|dev|suid|r?(?:shared|slave|private|unbindable))$/;
 
 /**
- * Reads a `.container` file, https://docs.podman.io/en/latest/markdown/podman-systemd.unit.5.html, for the container `name`. `file` is
- * how messages call it. Throws E_QUADLET for one that is not well formed, or names no image.
+ * Reads a `.container` file, https://docs.podman.io/en/latest/markdown/podman-systemd.unit.5.html, for the container `name`.
+ * `file` is how messages call it. Throws E_QUADLET for one that is not well formed, or names no image.
  */
 export function importQuadlet(text: string, name: string, file: string): ImportedQuadlet {
   const lines = parse(text, file);

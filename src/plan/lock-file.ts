@@ -42,7 +42,10 @@ export function parseLock(path: string, document: Readonly<Record<string, unknow
   return new Map(rows);
 }
 
-/** The digest that is locked for a container's image; undefined without a lock. Throws E_SETTINGS where the lock is of another stack. */
+/**
+ * The digest that is locked for a container's image; undefined without a lock. Throws E_SETTINGS where the lock is of another
+ * stack.
+ */
 export function lockedDigest(name: string, image: string, lock: Lock | undefined, path: string): Digest | undefined {
   if (lock === undefined) return undefined;
   const locked = lock.get(name);

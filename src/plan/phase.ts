@@ -18,8 +18,8 @@ const tmpfiles = "systemd-tmpfiles-setup.service";
 const alone = ["DefaultDependencies=no", "Conflicts=shutdown.target"];
 
 /**
- * A unit with what its phase asks for. Without default dependencies it is stopped before file systems go, as any service is, and
- * its directories are there before it starts. `sources` are the paths of the host it uses: mounts below them come first.
+ * A unit with what its phase asks for. Without default dependencies it is stopped before file systems go, as any service is,
+ * and its directories are there before it starts. `sources` are the paths of the host it uses: mounts below them come first.
  */
 export function withPhase(unit: string, text: string, phase: Phase, sources: readonly string[]): string {
   if (phase === "normal") return text;

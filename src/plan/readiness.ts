@@ -75,7 +75,10 @@ done
 `;
 }
 
-/** Whether a service is ready only when its health check has succeeded: the script that its start waits for runs the same command. */
+/**
+ * Whether a service is ready only when its health check has succeeded: the script that its start waits for runs the same
+ * command.
+ */
 export function readyWhenHealthy({
   name,
   runtime,

@@ -30,7 +30,9 @@ const plainKeys = ["image", "start", "enable", "provides", "requires", "before"]
 
 type Keys = ReadonlyMap<string, readonly string[]>;
 
-/** The containers of stack files, in their order. Throws E_SETTINGS, E_SET, E_REFERENCE and E_NAME naming file, section and key. */
+/**
+ * The containers of stack files, in their order. Throws E_SETTINGS, E_SET, E_REFERENCE and E_NAME naming file, section and key.
+ */
 export function parseStack(files: readonly StackFile[]): readonly StackMember[] {
   const members = new Map<string, StackMember>();
   for (const { path, sections } of files) {

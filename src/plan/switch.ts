@@ -124,7 +124,10 @@ function started(
   ];
 }
 
-/** The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link, failure. What is needed to try again goes last. */
+/**
+ * The order of a removal: stop, disable, unit, reload, tmpfiles, host files, link, failure. What is needed to try again goes
+ * last.
+ */
 function planRemoval(from: Deployment, request: SwitchRequest, facts: HostFacts): SwitchPlan {
   const unit = `${from.name}.service`;
   const files = openFilePlan(facts);

@@ -8,7 +8,9 @@ const context = 3;
 const editLimit = 1000;
 const wholeLimit = 10_000;
 
-/** A unified diff of what stands at a path before and after, empty for the same; undefined when they have too little in common. */
+/**
+ * A unified diff of what stands at a path before and after, empty for the same; undefined when they have too little in common.
+ */
 export function diffTexts(path: string, from: string | undefined, to: string | undefined): string | undefined {
   if (from === to) return "";
   return createTwoFilesPatch(

@@ -30,8 +30,8 @@ function isRoots(name: string): boolean {
 }
 
 /**
- * Throws E_TMPFILES for a line about something that is not the user's, and for one that would remove, by its type or age, what is
- * not below the places where programs keep state and configuration.
+ * Throws E_TMPFILES for a line about something that is not the user's, and for one that would remove, by its type or age, what
+ * is not below the places where programs keep state and configuration.
  */
 export function refuseForeign(lines: readonly TmpfilesLine[], name: string, places: Places, user: User): void {
   for (const { type, path, age, text } of lines) {

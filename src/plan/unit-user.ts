@@ -3,7 +3,10 @@ import { KeelsonError } from "../errors.ts";
 import type { DeployedTmpfiles } from "./deployment.ts";
 import { isBelow, type Places } from "./places.ts";
 
-/** What a system starts its services by; a user's are started by default.target, at login or with the host where the user lingers. */
+/**
+ * What a system starts its services by; a user's are started by default.target, at login or with the host where the user
+ * lingers.
+ */
 const systemTargets = /(?<![\w.@-])(?:multi-user|graphical)\.target(?![\w-])/g;
 
 /** A unit as the manager of a user can start it at login. The host's units have the text that is given. */
@@ -15,8 +18,8 @@ export function forManager(text: string, { user }: Places): string {
 }
 
 /**
- * A unit that makes its directories below XDG_RUNTIME_DIR before it starts: they are gone after a logout, and not every user has
- * systemd-tmpfiles run at login.
+ * A unit that makes its directories below XDG_RUNTIME_DIR before it starts: they are gone after a logout, and not every user
+ * has systemd-tmpfiles run at login.
  */
 export function withRuntimeDirectories(text: string, tmpfiles: DeployedTmpfiles | undefined, places: Places): string {
   if (places.user === undefined || !tmpfiles?.declared.some((path) => isBelow(path, places.run))) return text;

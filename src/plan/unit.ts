@@ -78,7 +78,10 @@ export function launchOf(template: Template): Launch {
 const leaveOwnCgroup =
   "while read -r l; do case $$l in 0::*) d=/sys/fs/cgroup$${l#0::}/start;; esac; done </proc/self/cgroup; mkdir -p $$d && echo $$$$ >$$d/cgroup.procs;";
 
-/** Clears what a crash left. Asking the runtime costs half of what starting a container does, so it is asked where there is something. */
+/**
+ * Clears what a crash left. Asking the runtime costs half of what starting a container does, so it is asked where there is
+ * something.
+ */
 function clearState(name: string, { runtime, runtimeName, runtimeState }: ExecPlaces): string {
   const known = runtimeName === "runc" || runtimeName === "crun";
   return `${known ? `[ ! -e ${runtimeState}/${name} ] || ` : ""}${runtime} delete -f ${name};`;
@@ -166,8 +169,9 @@ export interface PlannedUnit {
 }
 
 /**
- * Renders a unit and adds what its text lacks for the container to live and die in the unit's own cgroup. The image's
- * lines stay as they are, but for the target that a user's manager lacks; keelson's follow under a comment. Throws E_UNIT, E_VALUE, E_VALUE_MISSING, E_TEMPLATE.
+ * Renders a unit and adds what its text lacks for the container to live and die in the unit's own cgroup. The image's lines
+ * stay as they are, but for the target that a user's manager lacks; keelson's follow under a comment. Throws E_UNIT, E_VALUE,
+ * E_VALUE_MISSING, E_TEMPLATE.
  */
 export function planUnit(
   template: Template,

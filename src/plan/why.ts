@@ -4,8 +4,8 @@ import { type Case, commandFor, makeCause } from "./why-case.ts";
 import { failureCauses } from "./why-failed.ts";
 
 /**
- * Why a unit is not up, or up and not well; none when all is well. A cause that leads to others, of the same unit or of one that
- * it waits for, stands before them: the last ones are where to begin.
+ * Why a unit is not up, or up and not well; none when all is well. A cause that leads to others, of the same unit or of one
+ * that it waits for, stands before them: the last ones are where to begin.
  */
 export function findCauses(
   unit: string,

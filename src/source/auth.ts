@@ -23,7 +23,10 @@ export interface Auth {
   redact(text: string): string;
 }
 
-/** `origin` is the registry's own; `actions` what is to be done in the repository. https://distribution.github.io/distribution/spec/auth/token/ */
+/**
+ * `origin` is the registry's own; `actions` what is to be done in the repository.
+ * https://distribution.github.io/distribution/spec/auth/token/
+ */
 export function openAuth(named: Named, origin: () => URL, http: Http, options: SourceOptions, actions: string): Auth {
   let header: string | undefined;
   let renewal: Promise<string | undefined> | undefined;

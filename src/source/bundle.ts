@@ -35,9 +35,9 @@ interface Row extends Pick<Descriptor, "digest" | "size" | "mediaType"> {
 }
 
 /**
- * Writes an OCI image layout with these images, each under its name, and their signatures into a tar file, in place of what is there.
- * Members come in the order of their paths, without times and owners: the same images make the same bytes. When it fails the
- * file is as it was. Throws E_DIGEST, and what the sources throw.
+ * Writes an OCI image layout with these images, each under its name, and their signatures into a tar file, in place of what is
+ * there. Members come in the order of their paths, without times and owners: the same images make the same bytes. When it fails
+ * the file is as it was. Throws E_DIGEST, and what the sources throw.
  */
 export async function writeBundle(
   path: string,

@@ -16,7 +16,9 @@ export interface ImageDestination {
   mountBlob(blob: BlobName, from: string): Promise<boolean>;
   /** Writes a blob of this size and digest. A `content` that throws, as one of other bytes does, leaves nothing. */
   putBlob(blob: BlobName, content: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Writes a manifest or index: the one that gets the name, or a member of the index that will. Its blobs are there already. */
+  /**
+   * Writes a manifest or index: the one that gets the name, or a member of the index that will. Its blobs are there already.
+   */
   putManifest(manifest: WrittenManifest, as: "top" | "member"): Promise<void>;
   /**
    * Attaches signatures to the manifest of that digest, before it is written; how many of them the place can hold. Absent

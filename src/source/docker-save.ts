@@ -44,9 +44,9 @@ interface DescribedImage {
 }
 
 /**
- * One image of a `docker save` archive, opened at first use. It has no manifest of the registry's kind, so one is made:
- * the same archive always gives the same one. The configuration stays byte for byte, so the image's id is that of every
- * other transport. https://github.com/moby/moby/blob/v28.0.0/image/spec/v1.2.md#combined-image-json--filesystem-changeset-format
+ * One image of a `docker save` archive, opened at first use. It has no manifest of the registry's kind, so one is made: the
+ * same archive always gives the same one. The configuration stays byte for byte, so the image's id is that of every other
+ * transport. https://github.com/moby/moby/blob/v28.0.0/image/spec/v1.2.md#combined-image-json--filesystem-changeset-format
  */
 export function openDockerSave(saved: SavedName, openFiles: () => Promise<FileSet>): ImageSource {
   const { name, tag, limits = standardLimits } = saved;

@@ -29,10 +29,10 @@ export interface Download {
 }
 
 /**
- * The bytes that are wanted across dropped connections: up to 5 in a row without a further MiB between them, in the time there is
- * patience for. Where the far side
- * starts over, what has been given out already is skipped; whether it was the same is for the digest to tell. Throws
- * E_DIGEST for more bytes than described, E_REGISTRY when the drops are too many, and what `open` throws.
+ * The bytes that are wanted across dropped connections: up to 5 in a row without a further MiB between them, in the time there
+ * is patience for. Where the far side starts over, what has been given out already is skipped; whether it was the same is for
+ * the digest to tell. Throws E_DIGEST for more bytes than described, E_REGISTRY when the drops are too many, and what `open`
+ * throws.
  */
 export async function* downloaded(download: Download, first: BlobPart): AsyncGenerator<Buffer> {
   const { blob, name, from, to } = download;

@@ -70,7 +70,10 @@ async function readAttached(directory: string, { digest }: JsonObject): Promise<
   return parseAttachment(await readFile(path), path).layers;
 }
 
-/** A directory as skopeo writes it; what it held of another image before goes. Throws E_FILE_EXISTS for one that holds anything else. */
+/**
+ * A directory as skopeo writes it; what it held of another image before goes. Throws E_FILE_EXISTS for one that holds anything
+ * else.
+ */
 export async function openDirectoryDestination(reference: FileReference): Promise<ImageDestination> {
   await refuseForeign(reference.path);
   const directory = openDirectorySink(reference.path);

@@ -16,8 +16,8 @@ const chunkSize = 16 * 1024 * 1024;
 const cancelTime = 3_000;
 
 /**
- * A tag of a registry. A blob goes in one request, or in parts of 16 MiB where it is larger; a part that breaks off goes on where
- * the registry says it stopped. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
+ * A tag of a registry. A blob goes in one request, or in parts of 16 MiB where it is larger; a part that breaks off goes on
+ * where the registry says it stopped. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
  */
 export function openRegistryDestination(reference: RegistryReference, options: SourceOptions): ImageDestination {
   const repository = openRepository(namedOf(reference), options, "pull,push");
@@ -64,7 +64,10 @@ export function openRegistryDestination(reference: RegistryReference, options: S
   };
 }
 
-/** Tells the registry that nothing more comes, also when it is an interruption that ends the copy. What it does not take, it sweeps itself. */
+/**
+ * Tells the registry that nothing more comes, also when it is an interruption that ends the copy. What it does not take, it
+ * sweeps itself.
+ */
 async function cancel(reference: RegistryReference, sessions: readonly string[], given: SourceOptions): Promise<void> {
   const options = { ...given, signal: AbortSignal.timeout(cancelTime) };
   const repository = openRepository(namedOf(reference), options, "pull,push");

@@ -16,8 +16,9 @@ export interface Documents {
 }
 
 /**
- * Follows `top` through indexes to the image for `platform`, as deep as the limits allow. An image that no index offers by platform
- * must itself be for it. What `stored` has is not read. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents` throws.
+ * Follows `top` through indexes to the image for `platform`, as deep as the limits allow. An image that no index offers by
+ * platform must itself be for it. What `stored` has is not read. Throws E_MANIFEST, E_PLATFORM, E_LIMIT, and what `documents`
+ * throws.
  */
 export async function imageOf(
   top: TopDocument,

@@ -7,8 +7,9 @@ import type { ImageSignature } from "../trust/signature.ts";
 /** A place that one image comes from: a registry repository, a layout, an archive. */
 export interface ImageSource {
   /**
-   * The image for `platform`, indexes followed, manifest and configuration checked against their digests and sizes.
-   * No layer is read. What `stored` has of them, by digest, is not asked for again. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST, E_MANIFEST, E_PLATFORM.
+   * The image for `platform`, indexes followed, manifest and configuration checked against their digests and sizes. No layer is
+   * read. What `stored` has of them, by digest, is not asked for again. Throws E_SOURCE, E_REGISTRY, E_AUTH, E_DIGEST,
+   * E_MANIFEST, E_PLATFORM.
    */
   resolve(platform: Platform, stored?: StoredDocument): Promise<SourceImage>;
   /** The manifest or index that the reference names, byte for byte: of an index nothing is chosen. Throws as resolve does. */
@@ -16,8 +17,8 @@ export interface ImageSource {
   /** A manifest or index that an index of this source names, checked. Throws as resolve does. */
   readManifest(descriptor: Descriptor): Promise<Uint8Array>;
   /**
-   * The bytes of a layer or configuration as stored (compressed), not yet checked: see openLayer. May be called for several layers at once;
-   * ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
+   * The bytes of a layer or configuration as stored (compressed), not yet checked: see openLayer. May be called for several
+   * layers at once; ending the iteration early releases what it holds. Throws as resolve does, also while iterating.
    */
   openBlob(layer: Descriptor): Promise<AsyncIterable<Uint8Array>>;
   /**

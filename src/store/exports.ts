@@ -12,8 +12,9 @@ export type ReadFile = (file: FileNode) => Buffer;
 const templateLimit = 1024 * 1024;
 
 /**
- * Reads what an image keeps in /exports. Looked up in the tree, never on the host, so a symlink leads inside the image
- * or nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text, E_LIMIT for one of more than `limit` bytes.
+ * Reads what an image keeps in /exports. Looked up in the tree, never on the host, so a symlink leads inside the image or
+ * nowhere. Throws E_CONTRACT for a control file that is not a regular file of UTF-8 text, E_LIMIT for one of more than `limit`
+ * bytes.
  */
 export function readExports(tree: DirectoryNode, readFile: ReadFile, limit = templateLimit): Exports {
   const controls = new Map<string, string>();

@@ -29,7 +29,10 @@ export function openImageStore(paths: StorePaths): ImageStore {
   };
 }
 
-/** The name that an image came into the store by, which is what policies are asked about; the reference itself where it has none. */
+/**
+ * The name that an image came into the store by, which is what policies are asked about; the reference itself where it has
+ * none.
+ */
 export function ownName(images: string, reference: Reference): Reference {
   if (reference.kind !== "ostree") return reference;
   if ("name" in reference) return reference.name;

@@ -10,7 +10,10 @@ export interface Libc {
   /** `name` one character a byte. */
   setXattr(path: Buffer, name: string, value: Buffer): void;
   removeXattr(path: Buffer, name: string): void;
-  /** Names and values, one character a byte, sorted by name; a symlink's own. Without those that say where it is: security.selinux. */
+  /**
+   * Names and values, one character a byte, sorted by name; a symlink's own. Without those that say where it is:
+   * security.selinux.
+   */
   listXattrs(path: Buffer): Xattrs;
   makeFifo(path: Buffer, mode: number): void;
   makeCharacterDevice(path: Buffer, mode: number, major: number, minor: number): void;

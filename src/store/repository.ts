@@ -13,8 +13,9 @@ import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
 import { openWriteBack, type WriteBack } from "./write-back.ts";
 
 /**
- * An OSTree repository in `bare` mode, or `bare-user-only` for a user other than root (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged:
- * until publish() nothing outside `tmp/staging` has changed, and what publish() shows is on the medium.
+ * An OSTree repository in `bare` mode, or `bare-user-only` for a user other than root
+ * (https://ostreedev.github.io/ostree/repo/), at `path`. Objects are first staged: until publish() nothing outside
+ * `tmp/staging` has changed, and what publish() shows is on the medium.
  */
 export interface Repository extends Staging {
   readonly path: string;
@@ -42,7 +43,10 @@ export interface RepositoryOptions {
   readonly damaged?: ReadonlySet<string>;
 }
 
-/** Opens the repository for writing, making it when it is not there. The caller holds the store's lock. Throws E_STORE for one of another mode. */
+/**
+ * Opens the repository for writing, making it when it is not there. The caller holds the store's lock. Throws E_STORE for one
+ * of another mode.
+ */
 export function openRepository(path: string, options: RepositoryOptions = {}): Repository {
   makeRepository(path);
   sweepStaging(path);

@@ -7,9 +7,9 @@ import { namesIn } from "./directory.ts";
 import { libc } from "./libc.ts";
 
 /**
- * A tar of the tree that stands below `root`, in the order of the names: the same tree always gives the same bytes. Sockets, pipes
- * and devices are left out, and a file with several names is packed under each. Throws E_LAYER for a name that is a whiteout in
- * a layer, and for a file that changes meanwhile.
+ * A tar of the tree that stands below `root`, in the order of the names: the same tree always gives the same bytes. Sockets,
+ * pipes and devices are left out, and a file with several names is packed under each. Throws E_LAYER for a name that is a
+ * whiteout in a layer, and for a file that changes meanwhile.
  */
 export async function* readTreeTar(root: string): AsyncGenerator<Buffer> {
   yield* readNode(Buffer.from(root), "");

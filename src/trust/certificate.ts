@@ -22,7 +22,10 @@ export interface SignerCertificate {
   readonly forCode: boolean;
   /** What is wrong with it at `time`, given whom to trust; undefined when it is good for signing code. */
   problem(roots: readonly X509Certificate[], intermediates: readonly X509Certificate[], time: Date): string | undefined;
-  /** Who logged in to get it: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md; undefined when that is not said once. */
+  /**
+   * Who logged in to get it: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md; undefined when that is not said
+   * once.
+   */
   readonly oidcIssuer: string | undefined;
   hasEmail(email: string): boolean;
   hasHostname(name: string): boolean;

@@ -12,7 +12,9 @@ export function readKeyring(files: readonly Uint8Array[]): Keyring {
   return { bytes, fingerprints: files.flatMap((file) => fingerprintsOf(dearmored(file))) };
 }
 
-/** https://www.rfc-editor.org/rfc/rfc9580#name-forming-ascii-armor; several blocks in one file are joined, checksums left alone. */
+/**
+ * https://www.rfc-editor.org/rfc/rfc9580#name-forming-ascii-armor; several blocks in one file are joined, checksums left alone.
+ */
 function dearmored(bytes: Uint8Array): Buffer {
   const all = Buffer.from(bytes);
   if (((all[0] ?? 0) & 0x80) !== 0) return all;

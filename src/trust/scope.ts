@@ -10,7 +10,10 @@ export interface Place {
   readonly name?: ImageName;
 }
 
-/** `path` is that of the reference without symbolic links; of containers-storage it is `DRIVER@ROOT`. containers-policy.json(5), "Supported transports". */
+/**
+ * `path` is that of the reference without symbolic links; of containers-storage it is `DRIVER@ROOT`. containers-policy.json(5),
+ * "Supported transports".
+ */
 export function placeOf(reference: Reference, path: string): Place {
   switch (reference.kind) {
     case "registry": {

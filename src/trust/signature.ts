@@ -15,9 +15,9 @@ export const cosignType = "application/vnd.dev.cosign.simplesigning.v1+json";
 const openPgpTags = new Set([2, 4, 8]);
 
 /**
- * Reads a `signature-N` file: an OpenPGP message, or what skopeo writes for other signatures, a zero byte, the format's name and a
- * line feed before them. undefined for what is no signature of an image: another attachment. Throws a SyntaxError for what
- * is nothing that is known. https://github.com/containers/image/blob/main/docs/containers-signature.5.md
+ * Reads a `signature-N` file: an OpenPGP message, or what skopeo writes for other signatures, a zero byte, the format's name
+ * and a line feed before them. undefined for what is no signature of an image: another attachment. Throws a SyntaxError for
+ * what is nothing that is known. https://github.com/containers/image/blob/main/docs/containers-signature.5.md
  */
 export function parseSignatureFile(bytes: Uint8Array): ImageSignature | undefined {
   const [first = 0] = bytes;

@@ -32,7 +32,9 @@ export function parsePublicKeys(pem: string): readonly KeyObject[] {
   return keys;
 }
 
-/** Whether a signature in cosign's form is by whom the policy trusts, and for the image that is wanted; `now` is for pki alone. */
+/**
+ * Whether a signature in cosign's form is by whom the policy trusts, and for the image that is wanted; `now` is for pki alone.
+ */
 export function judgeSigstore(
   signature: SigstoreSignature,
   root: SigstoreTrustRoot,

@@ -17,8 +17,8 @@ export interface Answer {
 /** A bootable Debian on a disk of its own. */
 export interface Disk {
   /**
-   * Boots to multi-user.target, asks one question after the other, two minutes each, and powers off. Throws, with the console, when that
-   * takes longer than `seconds` (default 600) or an answer is missing.
+   * Boots to multi-user.target, asks one question after the other, two minutes each, and powers off. Throws, with the console,
+   * when that takes longer than `seconds` (default 600) or an answer is missing.
    */
   boot<Name extends string>(
     questions: Readonly<Record<Name, string>>,
@@ -47,9 +47,9 @@ const ask = `ask() {
 `;
 
 /**
- * Makes a disk with Debian 12, its kernel, runc and crun; `prepare` gets the root directory before it becomes one. With `ownVar` what is below
- * /var is on a second disk. Needs
- * root, mmdebstrap, e2fsprogs and qemu-system-x86; the first call on a machine takes a minute and the network.
+ * Makes a disk with Debian 12, its kernel, runc and crun; `prepare` gets the root directory before it becomes one. With
+ * `ownVar` what is below /var is on a second disk. Needs root, mmdebstrap, e2fsprogs and qemu-system-x86; the first call on a
+ * machine takes a minute and the network.
  */
 export async function makeDisk(
   prepare: (root: string) => Promise<void>,

@@ -21,7 +21,9 @@ afterAll(async () => {
   await image?.remove();
 });
 
-/** Milliseconds that each of the two takes in turn, one round a line; the same trees, the same config.json but for its cgroup. */
+/**
+ * Milliseconds that each of the two takes in turn, one round a line; the same trees, the same config.json but for its cgroup.
+ */
 const measure = `
 set -e
 trap 'tail -n 3 /tmp/bare/*/said >&2' ERR
@@ -69,8 +71,8 @@ function ratiosOf(rows: readonly (readonly number[])[], of: number, to: number):
 
 const median = (ratios: readonly number[]): number => ratios[Math.floor(ratios.length / 2)] ?? Number.NaN;
 
-// What else the machine does at the time is in all, but not in equal parts: the medians are told, and the best third of the rounds
-// has to be as promised.
+// What else the machine does at the time is in all, but not in equal parts: the medians are told, and the best third of the
+// rounds has to be as promised.
 it("starting a container, or eight at once, takes at most twice as long as bare runs of the runtime", {
   retry: 2,
 }, async () => {

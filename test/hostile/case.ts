@@ -5,7 +5,9 @@ import type { Row } from "./rows.ts";
 export interface HostileCase {
   /** A sentence, the only one of its name. */
   readonly name: string;
-  /** The class of attack or rule: names and links, whiteouts, inodes, tar, compression, manifests, network, host side, layers. */
+  /**
+   * The class of attack or rule: names and links, whiteouts, inodes, tar, compression, manifests, network, host side, layers.
+   */
   readonly class: CaseClass;
   readonly build: (place: Place) => BuiltImage;
   readonly expect: Expectation;
@@ -25,8 +27,9 @@ export const caseClasses = {
 export type CaseClass = keyof typeof caseClasses;
 
 /**
- * `exact`: the tree on disk is this, of every path all that stat(2), readlink(2) and listxattr(2) tell. `refused`: the code, and
- * words of the message. `contained`: this tree, or a refusal, where the specification leaves both open; keelson gives the tree.
+ * `exact`: the tree on disk is this, of every path all that stat(2), readlink(2) and listxattr(2) tell. `refused`: the code,
+ * and words of the message. `contained`: this tree, or a refusal, where the specification leaves both open; keelson gives the
+ * tree.
  */
 export type Expectation =
   | { readonly kind: "exact" | "contained"; readonly tree: Tree }

@@ -4,8 +4,8 @@ export interface Cut {
   /** In which update since the machine has come up: the first, or the second, before which one has been done. */
   readonly update: 1 | 2;
   /**
-   * Whether what the disk had in its cache is lost, or gets written nevertheless. Where it is lost, the moment is one of the disk:
-   * an update has many short ones in which something is in the cache.
+   * Whether what the disk had in its cache is lost, or gets written nevertheless. Where it is lost, the moment is one of the
+   * disk: an update has many short ones in which something is in the cache.
    */
   readonly cache: "lost" | "written";
   /** How far the update has got: the part of all that it writes, or of the time that one takes and a tenth more. */

@@ -32,8 +32,8 @@ StandardOutput=file:/dev/ttyS1
 
 /**
  * Writes `disk.img`, a Debian 12 with keelson in /opt and etcd installed by it and enabled, and its kernel `vmlinuz` and
- * `initrd` to the directory `home`. Of each container the current deployment alone is kept, so that every update brings an image and
- * takes one away.
+ * `initrd` to the directory `home`. Of each container the current deployment alone is kept, so that every update brings an
+ * image and takes one away.
  */
 export async function makePowercutDisk(home: string): Promise<void> {
   const root = join(home, "root");

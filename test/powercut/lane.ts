@@ -45,8 +45,8 @@ export function laneAt(home: string, name: string): Lane {
 }
 
 /**
- * Lets the machine come up, update twice, and come up again; then makes the cuts, each followed by a machine that has to come up
- * as it should. Throws, saying where the disk is, when one does not.
+ * Lets the machine come up, update twice, and come up again; then makes the cuts, each followed by a machine that has to come
+ * up as it should. Throws, saying where the disk is, when one does not.
  */
 export async function runLane(
   lane: Lane,
@@ -123,7 +123,9 @@ async function settle(
   return told.filter(({ written }) => written <= writes.until);
 }
 
-/** Cuts the power while the machine comes up; what it had found of the cut before, and what it has told of itself until then. */
+/**
+ * Cuts the power while the machine comes up; what it had found of the cut before, and what it has told of itself until then.
+ */
 async function cutAgain(
   lane: Lane,
   cut: Cut,

@@ -31,8 +31,8 @@ const sectorSize = 512;
 const pieceSize = 4096;
 
 /**
- * Makes `disk` what a real disk is after the power has gone at a moment: `before` with all that was flushed until then, and any part
- * of what was written after the last flush, in any order. `log` is from qemu's blklogwrites, which has the form of the
+ * Makes `disk` what a real disk is after the power has gone at a moment: `before` with all that was flushed until then, and any
+ * part of what was written after the last flush, in any order. `log` is from qemu's blklogwrites, which has the form of the
  * kernel's dm-log-writes (https://docs.kernel.org/admin-guide/device-mapper/log-writes.html).
  */
 export async function loseWrites(

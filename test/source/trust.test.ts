@@ -24,7 +24,10 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([registry.stop(), image.remove()]));
 
-/** What keelson says of the reference, where skopeo has to come to the same end: who signed, "" for an image that needs no signature, or why not. */
+/**
+ * What keelson says of the reference, where skopeo has to come to the same end: who signed, "" for an image that needs no
+ * signature, or why not.
+ */
 async function agreed(reference: string, home: TrustHome): Promise<string> {
   const [verdict, skopeo] = [await judged(reference, home.places), await home.skopeo(reference)];
   expect(typeof verdict !== "string", `keelson: ${JSON.stringify(verdict)}; skopeo: ${skopeo.said}`).toBe(

@@ -43,8 +43,8 @@ interface Intent extends Omit<Step, "plan"> {
 }
 
 /**
- * Renders and checks every container that changes, and plans them as one, with what is to be done `besides`. Nothing is written.
- * Throws what a single one can be refused for.
+ * Renders and checks every container that changes, and plans them as one, with what is to be done `besides`. Nothing is
+ * written. Throws what a single one can be refused for.
  */
 export async function planGroup(
   world: World,
