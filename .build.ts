@@ -31,6 +31,7 @@ await build({
   entryPoints: [
     { in: join(import.meta.dirname, "src/main.ts"), out: "main" },
     { in: join(import.meta.dirname, "src/store/unpack-worker.ts"), out: "unpack-worker" },
+    { in: join(import.meta.dirname, "src/store/hash-worker.ts"), out: "hash-worker" },
   ],
   outdir: lib,
   bundle: true,

@@ -112,7 +112,7 @@ export async function readLayer<T>(
   unpack: (open: OpenTar) => Promise<T>,
 ): Promise<T> {
   let progress: Progress | undefined;
-  const open: OpenTar = async function* (take) {
+  const open: OpenTar = async function* (taker) {
     const { size } = (await source.held?.(diffId)) ?? layer;
     progress = world.output.progress(label, size);
     const shown = progress;
@@ -120,7 +120,12 @@ export async function readLayer<T>(
       shown.advance(bytes);
       advance?.(bytes);
     };
-    yield* openLayer(counted(source, count, stop), layer, diffId, { limit: world.settings.layerSize, take, known });
+    yield* openLayer(counted(source, count, stop), layer, diffId, {
+      limit: world.settings.layerSize,
+      take: taker?.take,
+      digest: taker?.digest,
+      known,
+    });
   };
   try {
     const result = await unpack(open);

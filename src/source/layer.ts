@@ -21,6 +21,8 @@ export interface LayerOptions {
   readonly limit?: number | undefined;
   /** Gives the memory for each piece, which may be written over as soon as the next one is asked for. */
   readonly take?: TakeBuffer | undefined;
+  /** The digest of all pieces, where whoever takes them hashes them; asked for behind the last one. */
+  readonly digest?: (() => Promise<Digest>) | undefined;
   /** Files that need not be fetched where the layer's form lets them be left out. */
   readonly known?: KnownFiles | undefined;
 }
@@ -34,7 +36,7 @@ export async function* openLayer(
   source: ImageSource,
   described: Descriptor,
   diffId: Digest,
-  { limit = layerSizeLimit, take, known }: LayerOptions = {},
+  { limit = layerSizeLimit, take, digest, known }: LayerOptions = {},
 ): AsyncGenerator<Buffer> {
   const layer = (await source.held?.(diffId)) ?? described;
   const declared = layerCompression(layer);
@@ -45,14 +47,16 @@ export async function* openLayer(
   const parts = compression === "zstd" && known !== undefined ? await planParts(source, layer, known) : undefined;
   const tar = parts === undefined ? wholeTar(source, layer, compression, take) : joinedTar(source, layer, parts, take);
   const hash = createHash("sha256");
+  const hashesHere = compression !== "none" && digest === undefined;
   let size = 0;
   for await (const piece of tar) {
     size += piece.length;
     if (size > limit) throw tooLarge(layer, limit);
-    if (compression !== "none") hash.update(piece);
+    if (hashesHere) hash.update(piece);
     yield piece;
   }
-  const actual: Digest = compression === "none" ? layer.digest : `sha256:${hash.digest("hex")}`;
+  if (compression === "none") return;
+  const actual: Digest = digest === undefined ? `sha256:${hash.digest("hex")}` : await digest();
   if (actual !== diffId) throw wrongTar(layer, actual, diffId);
 }
 

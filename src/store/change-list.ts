@@ -7,7 +7,7 @@ import type { LayerChange } from "../layer/change.ts";
 import { writeDurably } from "./durable.ts";
 
 const format = "keelson-layer 1";
-const linesAtOnce = 1000;
+const linesAtOnce = 100;
 const bytesAtOnce = 256 * 1024;
 
 /**
@@ -30,8 +30,8 @@ export function formatChanges(changes: readonly LayerChange[]): Uint8Array {
 /** A change list that is made change by change. */
 export interface GrowingList {
   add(change: LayerChange): void;
-  /** What formatChanges gives of all of them. */
-  bytes(): Uint8Array;
+  /** What formatChanges gives of all of them, in memory of its own. */
+  bytes(): Uint8Array<ArrayBuffer>;
 }
 
 /** Lines are kept as bytes: the heap holds a few of them at a time. */
@@ -49,7 +49,13 @@ export function openChangeList(): GrowingList {
     },
     bytes() {
       pack();
-      return Buffer.concat(full);
+      const list = new Uint8Array(full.reduce((size, lines) => size + lines.length, 0));
+      let at = 0;
+      for (const lines of full) {
+        list.set(lines, at);
+        at += lines.length;
+      }
+      return list;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { ObjectName } from "../layer/change.ts";
+import type { Attributes } from "../layer/entry.ts";
 import { type DirectoryNode, sortedChildren } from "../layer/tree.ts";
 import {
   commitBytes,
@@ -23,21 +24,39 @@ export function writeTreeObjects(
   timestamp: number,
   write: WriteObject,
 ): ObjectName {
-  const root = writeDirectory(tree, write);
+  const root = writeDirectory(tree, openDirmetas(write), write);
   return writeBytes("commit", commitBytes(subject, timestamp, root.dirtree, root.dirmeta), write);
 }
 
-function writeDirectory(directory: DirectoryNode, write: WriteObject): Omit<DirtreeDirectory, "name"> {
+function writeDirectory(
+  directory: DirectoryNode,
+  dirmetaOf: (attributes: Attributes) => ObjectName,
+  write: WriteObject,
+): Omit<DirtreeDirectory, "name"> {
   const files: DirtreeEntry[] = [];
   const directories: DirtreeDirectory[] = [];
   for (const [name, node] of sortedChildren(directory)) {
     if (!isUtf8(Buffer.from(name, "latin1"))) continue;
-    if (node.kind === "directory") directories.push({ name, ...writeDirectory(node, write) });
+    if (node.kind === "directory") directories.push({ name, ...writeDirectory(node, dirmetaOf, write) });
     else if (node.kind === "file" || node.kind === "symlink") files.push({ name, object: node.object });
   }
   return {
     dirtree: writeBytes("dirtree", dirtreeBytes(files, directories), write),
-    dirmeta: writeBytes("dirmeta", dirmetaBytes(directory.attributes), write),
+    dirmeta: dirmetaOf(directory.attributes),
+  };
+}
+
+/** Writes a directory's attributes, which it often shares with many others, once. */
+function openDirmetas(write: WriteObject): (attributes: Attributes) => ObjectName {
+  const plain = new Map<string, ObjectName>();
+  return (attributes) => {
+    const { uid, gid, mode, xattrs } = attributes;
+    const key = `${uid} ${gid} ${mode}`;
+    const known = xattrs.length === 0 ? plain.get(key) : undefined;
+    if (known !== undefined) return known;
+    const name = writeBytes("dirmeta", dirmetaBytes(attributes), write);
+    if (xattrs.length === 0) plain.set(key, name);
+    return name;
   };
 }
 

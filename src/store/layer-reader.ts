@@ -1,14 +1,23 @@
+import type { Digest } from "../image/digest.ts";
 import { formatChanges } from "./change-list.ts";
+import { type LayerThreads, startLayerThreads } from "./layer-threads.ts";
 import type { Repository } from "./repository.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
-import { startUnpackThread, type UnpackThread } from "./unpack-thread.ts";
 
-/** Gives a layer's tar, in pieces that may stand in the memory that `take` gives, and then only until the next is asked for. */
-export type OpenTar = (take?: () => Buffer | Promise<Buffer>) => AsyncIterable<Buffer>;
+/** What reads a layer's tar. */
+export interface TarTaker {
+  /** Memory that a piece may stand in until the next is asked for. */
+  take(): Buffer | Promise<Buffer>;
+  /** The digest of all pieces, after the last; without it they are hashed nowhere. */
+  digest?(): Promise<Digest>;
+}
+
+/** Gives a layer's tar. */
+export type OpenTar = (taker?: TarTaker) => AsyncIterable<Buffer>;
 
 /** Unpacks layers into a repository's staging area. */
 export interface LayerReader {
-  /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in a thread of their own. */
+  /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in threads of their own. */
   expect(bytes: number): void;
   /**
    * As unpack does; several may be read at once. The list is what formatChanges gives. The repository does not know yet
@@ -19,38 +28,34 @@ export interface LayerReader {
   stop(): void;
 }
 
-/** From so many bytes on a thread pays for its start. */
+/** From so many bytes on threads pay for their start. */
 const threadWorth = 8 * 1024 * 1024;
 const pieceSize = 256 * 1024;
 
 /** `parent` as for openRepository. The caller stops it. */
 export function openLayerReader(repository: Repository, parent: string | undefined, limits: UnpackLimits): LayerReader {
-  let thread: UnpackThread | undefined;
+  let threads: LayerThreads | undefined;
 
   async function readHere(open: OpenTar): Promise<Uint8Array> {
     const piece = Buffer.allocUnsafeSlow(pieceSize);
-    const changes = await unpack(
-      open(() => piece),
-      repository,
-      limits,
-    );
+    const changes = await unpack(open({ take: () => piece }), repository, limits);
     return formatChanges(changes);
   }
 
   return {
     expect(bytes) {
-      if (bytes >= threadWorth) thread ??= startUnpackThread(repository.path, parent, limits);
+      if (bytes >= threadWorth) threads ??= startLayerThreads(repository.path, parent, limits);
     },
     async read(open) {
-      if (thread === undefined) return readHere(open);
-      const layer = thread.open();
-      const list = await layer.unpack(open(layer.take));
+      if (threads === undefined) return readHere(open);
+      const layer = threads.open();
+      const list = await layer.unpack(open(layer));
       repository.writeBack();
       return list;
     },
     stop() {
-      thread?.stop();
-      thread = undefined;
+      threads?.stop();
+      threads = undefined;
     },
   };
 }

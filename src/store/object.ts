@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import type { ObjectName } from "../layer/change.ts";
 import type { Attributes, Xattrs } from "../layer/entry.ts";
 import { array, arrayOfSums, byteArray, string, tuple, uint32, uint64, type Variant } from "./gvariant.ts";
@@ -71,7 +71,7 @@ export function commitBytes(subject: string, timestamp: number, dirtree: ObjectN
 }
 
 export function metadataName(bytes: Uint8Array): ObjectName {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 /** Most files of an image share a few owners and modes, and have no extended attributes. */

@@ -1,29 +1,39 @@
-/** What a slab is handed over for; the number travels in shared memory. */
-export const slabKinds = { data: 0, finish: 1, abandon: 2 } as const;
+/** What a slab is handed over for; the number travels in shared memory. `hash` asks for the digest of all before it. */
+export const slabKinds = { data: 0, finish: 1, abandon: 2, hash: 3 } as const;
 export type SlabKind = keyof typeof slabKinds;
 
-/** Memory that two threads share: one fills slabs, the other empties them in the order they were handed over. */
+/**
+ * Memory that threads share: one fills slabs, each of the others empties all of them, in the order they were handed over. A slab
+ * is filled again when the last has emptied it.
+ */
 export interface SharedSlabs {
   readonly bytes: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
 }
 
+/** The threads that empty, by their numbers. */
+export const [unpackEmptier, hashEmptier] = [0, 1];
+
 const slabSize = 256 * 1024;
 const slabCount = 16;
-/** Of `control`, in words: counters that only grow, and flags. */
+/** Of `control`, in words: counters that only grow, and a flag. */
 const handed = 0;
 const emptied = 1;
 const stop = 2;
-const stopped = 3;
-const queue = 4;
+const queue = 3;
 /** A queue entry: slab, stream, length, kind. */
 const entrySize = 4;
 const stopPatience = 60_000;
 
-export function makeSlabs(): SharedSlabs {
+/** Behind the queue, of each thread that empties: how many slabs it has emptied, and whether it has stopped. */
+const emptierSize = 2;
+const emptiers = queue + entrySize * slabCount;
+
+/** For so many threads that empty. */
+export function makeSlabs(count: number): SharedSlabs {
   return {
     bytes: new SharedArrayBuffer(slabSize * slabCount),
-    control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * (queue + entrySize * slabCount)),
+    control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * (emptiers + emptierSize * count)),
   };
 }
 
@@ -35,9 +45,9 @@ export interface SlabFiller {
   hand(slab: Buffer, length: number, stream: number, kind: SlabKind): void;
   /** Whether these are bytes of a slab from take, from its beginning. */
   owns(bytes: Buffer): boolean;
-  /** Whoever waits for a slab gets this error: the other thread has died. */
+  /** Whoever waits for a slab gets this error: another thread has died. */
   fail(error: unknown): void;
-  /** Returns when the other thread touches nothing any more. */
+  /** Returns when the other threads touch nothing any more. */
   stop(): void;
 }
 
@@ -83,19 +93,24 @@ export function openFiller({ bytes, control }: SharedSlabs): SlabFiller {
       // It may be waiting for the next slab.
       Atomics.add(words, handed, slabCount);
       Atomics.notify(words, handed);
-      Atomics.wait(words, stopped, 0, stopPatience);
+      for (let at = emptiers; at < words.length; at += emptierSize) Atomics.wait(words, at + 1, 0, stopPatience);
     },
   };
 }
 
-/** The slabs that are with neither side; those handed over come back in the same order. */
+/** The slabs that are with no side; those handed over come back in the same order. */
 function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(index: number): void } {
   const free = Array.from({ length: slabCount }, (_, index) => index);
   const lent: number[] = [];
   let returned = 0;
+  function emptiedByAll(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (let at = emptiers; at < words.length; at += emptierSize) least = Math.min(least, Atomics.load(words, at));
+    return least;
+  }
   return {
     take() {
-      for (const count = Atomics.load(words, emptied); returned < count; returned++) free.push(lent.shift() ?? 0);
+      for (const count = emptiedByAll(); returned < count; returned++) free.push(lent.shift() ?? 0);
       return free.pop();
     },
     lend: (index) => void lent.push(index),
@@ -103,14 +118,16 @@ function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(in
 }
 
 /**
- * The side that empties: calls `use` for each slab until the other side says stop. Blocks the thread while there is
- * nothing to do.
+ * A side that empties, the one of this number: calls `use` for each slab until the other side says stop. Blocks the thread while
+ * there is nothing to do.
  */
 export function emptySlabs(
   { bytes, control }: SharedSlabs,
+  emptier: number,
   use: (stream: number, kind: number, bytes: Buffer) => void,
 ): void {
   const words = new Int32Array(control);
+  const own = emptiers + emptierSize * emptier;
   try {
     for (let count = 0; ; count++) {
       while (Atomics.load(words, handed) === count) Atomics.wait(words, handed, count);
@@ -118,11 +135,12 @@ export function emptySlabs(
       const at = queue + entrySize * (count % slabCount);
       const [index = 0, stream = 0, length = 0, kind = 0] = words.subarray(at, at + entrySize);
       use(stream, kind, Buffer.from(bytes, index * slabSize, length));
+      Atomics.add(words, own, 1);
       Atomics.add(words, emptied, 1);
       Atomics.notify(words, emptied);
     }
   } finally {
-    Atomics.store(words, stopped, 1);
-    Atomics.notify(words, stopped);
+    Atomics.store(words, own + 1, 1);
+    Atomics.notify(words, own + 1);
   }
 }

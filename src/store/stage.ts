@@ -19,7 +19,7 @@ export interface ImageStage {
   readonly repository: Repository;
   /** Whether a layer and everything it names is in the store already, or has been added to this stage. */
   hasLayer(diffId: Digest): boolean;
-  /** Says how many bytes of layers, as stored, are about to be added: many are unpacked in a thread of their own. */
+  /** Says how many bytes of layers, as stored, are about to be added: many are unpacked in threads of their own. */
   expect(bytes: number): void;
   /**
    * Reads the tar of the next layer, lowest first; without one it is the layer that hasLayer knows. Several may be

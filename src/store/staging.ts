@@ -96,16 +96,14 @@ function openDirectories(staging: string): { make(prefix: string): void; clear()
 /** Looks for objects; the names of a directory are read once, when the first of them is asked for. */
 function publishedObjects(directories: readonly string[]): () => (object: string) => string | undefined {
   return () => {
-    const names = new Map<string, ReadonlySet<string>>();
+    const places = directories.map((directory) => ({ directory, names: new Map<string, ReadonlySet<string>>() }));
     return (object) => {
-      for (const directory of directories) {
-        const place = `${directory}/${object.slice(0, 2)}`;
-        let there = names.get(place);
-        if (there === undefined) {
-          there = new Set(namesIn(place));
-          names.set(place, there);
-        }
-        if (there.has(object.slice(3))) return `${directory}/${object}`;
+      const prefix = object.slice(0, 2);
+      const name = object.slice(3);
+      for (const { directory, names } of places) {
+        const there = names.get(prefix) ?? new Set(namesIn(`${directory}/${prefix}`));
+        names.set(prefix, there);
+        if (there.has(name)) return `${directory}/${object}`;
       }
       return undefined;
     };

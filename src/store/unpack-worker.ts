@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
 import { type GrowingList, openChangeList } from "./change-list.ts";
-import { emptySlabs, type SharedSlabs, slabKinds } from "./slabs.ts";
+import { emptySlabs, type SharedSlabs, slabKinds, unpackEmptier } from "./slabs.ts";
 import { openStaging, stagingPlaces } from "./staging.ts";
 import { openUnpacking, type Unpacking, type UnpackLimits } from "./unpack.ts";
 
@@ -38,13 +38,15 @@ function main({ slabs, repository, parent, limits }: UnpackWork): void {
     const layer = layers.get(stream);
     if (layer === undefined) return;
     if (kind === slabKinds.data) return layer.write(bytes);
+    if (kind === slabKinds.hash) return;
     layers.set(stream, undefined);
     if (kind === slabKinds.abandon) return layer.abandon();
     layer.finish();
-    parentPort?.postMessage({ stream, list: layer.list.bytes() } satisfies UnpackAnswer);
+    const list = layer.list.bytes();
+    parentPort?.postMessage({ stream, list } satisfies UnpackAnswer, [list.buffer]);
   }
 
-  emptySlabs(slabs, (stream, kind, bytes) => {
+  emptySlabs(slabs, unpackEmptier, (stream, kind, bytes) => {
     try {
       take(stream, kind, bytes);
     } catch (error) {
