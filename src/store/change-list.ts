@@ -1,23 +1,27 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type Digest, hexOf } from "../image/digest.ts";
 import type { LayerChange } from "../layer/change.ts";
-import { writeDurably } from "./durable.ts";
+import { type NewFile, writeAllDurably } from "./durable.ts";
 
 const format = "keelson-layer 1";
 const linesAtOnce = 100;
 const bytesAtOnce = 256 * 1024;
 
-/**
- * Keeps the change list of the layer with this diff id. A first line names the format and the SHA-256 of the rest; the
- * rest is one change a line, as JSON.
- */
+/** Keeps the change list of the layer with this diff id. */
 export function writeChangeList(images: string, diffId: Digest, list: Uint8Array): void {
-  const path = changeListPath(images, diffId);
-  mkdirSync(dirname(path), { recursive: true });
-  writeDurably(path, Buffer.concat([Buffer.from(`${format} ${sha256(list)}\n`), list]), 0o600);
+  writeAllDurably([changeListFile(images, diffId, list)]);
+}
+
+/**
+ * The file that keeps the change list of the layer with this diff id. A first line names the format and the SHA-256 of the
+ * rest; the rest is one change a line, as JSON.
+ */
+export function changeListFile(images: string, diffId: Digest, list: Uint8Array): NewFile {
+  const content = Buffer.concat([Buffer.from(`${format} ${sha256(list)}\n`), list]);
+  return { path: changeListPath(images, diffId), content, mode: 0o600 };
 }
 
 /** A change list as it is kept: one change a line, as JSON. */

@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type ImageConfig, parseImageConfig } from "../image/config.ts";
 import { type Digest, digestOf, hexOf } from "../image/digest.ts";
 import { noLimits } from "../image/limits.ts";
 import { type Manifest, parseManifest } from "../image/manifest.ts";
-import { writeDurably } from "./durable.ts";
+import { type NewFile, writeAllDurably } from "./durable.ts";
 
 /** The manifest and configuration behind a stored image. */
 export interface ImageDocuments {
@@ -15,8 +15,20 @@ export interface ImageDocuments {
 
 /** Keeps the manifest and configuration of an image, each under its digest, in place of what may be there. */
 export function writeDocuments(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): void {
-  writeBlob(directory, configBytes);
-  writeBlob(directory, manifestBytes);
+  writeAllDurably(documentFiles(directory, manifestBytes, configBytes));
+}
+
+/** The files that keep them. */
+export function documentFiles(
+  directory: string,
+  manifestBytes: Uint8Array,
+  configBytes: Uint8Array,
+): readonly NewFile[] {
+  return [configBytes, manifestBytes].map((content) => ({
+    path: blobPath(directory, digestOf(content)),
+    content,
+    mode: 0o644,
+  }));
 }
 
 /** Throws E_STORE or E_MANIFEST when they are not what their digests say. */
@@ -49,12 +61,6 @@ function readBlob(directory: string, digest: Digest): Buffer {
     if (errnoOf(error) !== "ENOENT") throw error;
   }
   throw damaged(path);
-}
-
-function writeBlob(directory: string, bytes: Uint8Array): void {
-  const path = blobPath(directory, digestOf(bytes));
-  mkdirSync(dirname(path), { recursive: true });
-  writeDurably(path, bytes, 0o644);
 }
 
 /** Where a manifest or configuration is kept. */

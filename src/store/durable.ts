@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   renameSync,
   symlinkSync,
@@ -13,6 +14,7 @@ import { dirname } from "node:path";
 import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { removeFile } from "./remove.ts";
+import { openWriteBack, type WriteBack } from "./write-back.ts";
 
 /** A path as text, or as bytes where a name may not be UTF-8. */
 export type BytesPath = string | Buffer;
@@ -28,6 +30,40 @@ export function writeDurably(path: BytesPath, content: string | Uint8Array, mode
     writeNew(beside, content, mode);
     renameSync(beside, path);
   });
+}
+
+/** A whole file, and where it is to be. */
+export interface NewFile {
+  readonly path: string;
+  readonly content: string | Uint8Array;
+  readonly mode: number;
+}
+
+/**
+ * Like writeDurably for several files of one file system, each of them whole or not there, but it waits for the medium only
+ * once for all, and then once for each directory. Makes the directories. A file is asked for when the one before it is written.
+ */
+export function writeAllDurably(files: Iterable<NewFile>): void {
+  const written: string[] = [];
+  let syncing: WriteBack | undefined;
+  try {
+    for (const { path, content, mode } of files) {
+      mkdirSync(dirname(path), { recursive: true });
+      syncing ??= openWriteBack(dirname(path));
+      const beside = besidePath(path);
+      removeFile(beside);
+      written.push(path);
+      onNewFile(beside, mode, (fd) => writeFully(fd, bytesOf(content)));
+    }
+    syncing?.finish();
+    for (const path of written) renameSync(besidePath(path), path);
+  } catch (error) {
+    for (const path of written) removeFile(besidePath(path));
+    throw error;
+  } finally {
+    syncing?.close();
+  }
+  for (const directory of new Set(written.map((path) => dirname(path)))) syncDirectory(directory);
 }
 
 /** Like writeDurably for a file that must not be there: throws EEXIST, and what is there stays, when it is. */
@@ -108,12 +144,22 @@ function besides(path: BytesPath, write: (beside: Buffer) => void): void {
 
 /** Writes and syncs a file that must not exist yet. */
 function writeNew(path: BytesPath, content: string | Uint8Array, mode: number): void {
+  onNewFile(path, mode, (fd) => {
+    writeFully(fd, bytesOf(content));
+    fsyncSync(fd);
+  });
+}
+
+function bytesOf(content: string | Uint8Array): Uint8Array {
+  return typeof content === "string" ? Buffer.from(content) : content;
+}
+
+function onNewFile(path: BytesPath, mode: number, write: (fd: number) => void): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
   try {
     onFile(path, () => {
-      writeFully(fd, typeof content === "string" ? Buffer.from(content) : content);
       fchmodSync(fd, mode);
-      fsyncSync(fd);
+      write(fd);
     });
   } finally {
     closeSync(fd);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type Digest, hexOf, parseDigest } from "../image/digest.ts";
@@ -7,8 +7,8 @@ import { noLimits } from "../image/limits.ts";
 import { parseManifest } from "../image/manifest.ts";
 import { parseVerified, type Verified } from "../image/verified.ts";
 import type { ObjectName } from "../layer/change.ts";
-import { blobPath, damaged, writeDocuments } from "./documents.ts";
-import { writeDurably } from "./durable.ts";
+import { blobPath, damaged, documentFiles } from "./documents.ts";
+import { type NewFile, writeAllDurably, writeDurably } from "./durable.ts";
 
 /** One image in the store under one name. */
 export interface StoredImage {
@@ -92,20 +92,18 @@ export function writeImage(
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
 ): void {
-  writeLayout(directory);
-  writeDocuments(directory, manifestBytes, configBytes);
+  writeAllDurably(imageFiles(directory, manifestBytes, configBytes));
   writeIndex(directory, withImage(readImages(directory), image));
 }
 
-/** Keeps an image without a name and as nobody's, unless it is there under any, until it gets its name. */
-export function addImage(
-  directory: string,
-  { reference: _, ...image }: StoredImage,
-  manifestBytes: Uint8Array,
-  configBytes: Uint8Array,
-): void {
-  writeLayout(directory);
-  writeDocuments(directory, manifestBytes, configBytes);
+/** What has to be there before the list of images names one: its manifest and configuration, in an OCI image layout. */
+export function imageFiles(directory: string, manifestBytes: Uint8Array, configBytes: Uint8Array): readonly NewFile[] {
+  const layout = { path: join(directory, "oci-layout"), content: layoutFile, mode: 0o644 };
+  return [layout, ...documentFiles(directory, manifestBytes, configBytes)];
+}
+
+/** Keeps an image whose files are there, without a name and as nobody's until it gets one, unless it is there under any. */
+export function addImage(directory: string, { reference: _, ...image }: StoredImage): void {
   const before = readImages(directory);
   if (before.some(({ digest }) => digest === image.digest)) return;
   writeIndex(directory, [...before, { ...image, kept: false }]);
@@ -145,11 +143,6 @@ function withImage(before: readonly StoredImage[], image: StoredImage): readonly
   const nameless = before.filter((other) => sameName(other, image) && !named.has(other.digest));
   const written = { ...image, kept: image.kept || unnamed?.kept === true };
   return [...others, written, ...nameless.map(({ reference: _, ...rest }) => rest)];
-}
-
-function writeLayout(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  writeDurably(join(directory, "oci-layout"), layoutFile, 0o644);
 }
 
 /** Keeps what the policy has to say now of an image that is in the store. */

@@ -5,8 +5,9 @@ import type { Digest } from "../image/digest.ts";
 import { foldLayers } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { parseChanges, readWholeChangeList, writeChangeList } from "./change-list.ts";
-import { addImage, imageRef, type StoredImage } from "./images.ts";
+import { changeListFile, parseChanges, readWholeChangeList } from "./change-list.ts";
+import { type NewFile, writeAllDurably } from "./durable.ts";
+import { addImage, imageFiles, imageRef, type StoredImage } from "./images.ts";
 import { type OpenTar, openLayerReader } from "./layer-reader.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
@@ -87,9 +88,9 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
         repository.publish();
-        for (const slot of new Set(slots)) if (slot.fresh) writeChangeList(own.images, slot.diffId, listOf(slot));
+        writeAllDurably(filesOf(own.images, slots, manifestBytes, configBytes));
         writeRef(repository, imageRef(image.digest), image.commit);
-        addImage(own.images, image, manifestBytes, configBytes);
+        addImage(own.images, image);
       });
     },
     discard() {
@@ -129,6 +130,17 @@ function freshChanges(list: Uint8Array, repository: Repository): readonly LayerC
   const changes = parseChanges(list);
   for (const change of changes) if ("object" in change) repository.adopt(change.object);
   return changes;
+}
+
+/** What an image needs beside its objects. */
+function* filesOf(
+  images: string,
+  slots: readonly Slot[],
+  manifestBytes: Uint8Array,
+  configBytes: Uint8Array,
+): Generator<NewFile> {
+  for (const slot of new Set(slots)) if (slot.fresh) yield changeListFile(images, slot.diffId, listOf(slot));
+  yield* imageFiles(images, manifestBytes, configBytes);
 }
 
 function listOf({ diffId, list }: Slot): Uint8Array {

@@ -1,7 +1,14 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { besidePath, createDurably, linkDurably, writeDurably } from "../../src/store/durable.ts";
+import {
+  besidePath,
+  createDurably,
+  linkDurably,
+  type NewFile,
+  writeAllDurably,
+  writeDurably,
+} from "../../src/store/durable.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 
 describe("a file written durably", () => {
@@ -55,6 +62,36 @@ describe("a file written durably", () => {
     expect(() => writeDurably(path, "new", 0o644)).toThrow(expect.objectContaining({ code: "EISDIR" }));
     expect(() => linkDurably(path, "target")).toThrow(expect.objectContaining({ code: "EISDIR" }));
     expect(readdirSync(scratch)).toEqual(["directory"]);
+  });
+});
+
+describe("files written durably together", () => {
+  it("all come into their places, in directories that are made, with their modes whatever the umask", () => {
+    const scratch = scratchDirectory();
+    const paths = ["a", "in/b", "in/deep/c"].map((name) => join(scratch, name));
+    writeFileSync(join(scratch, "a"), "old");
+    writeFileSync(besidePath(join(scratch, "a")), "half");
+    const umask = process.umask(0o077);
+    try {
+      writeAllDurably(paths.map((path, index) => ({ path, content: path, mode: index === 1 ? 0o644 : 0o600 })));
+    } finally {
+      process.umask(umask);
+    }
+    expect(paths.map((path) => readFileSync(path, "utf8"))).toEqual(paths);
+    expect(paths.map((path) => lstatSync(path).mode & 0o777)).toEqual([0o600, 0o644, 0o600]);
+    expect(readdirSync(scratch, { recursive: true }).sort()).toEqual(["a", "in", "in/b", "in/deep", "in/deep/c"]);
+  });
+
+  it("are none of them touched when one of them cannot be made, and nothing stays beside them", () => {
+    const scratch = scratchDirectory();
+    const path = join(scratch, "file");
+    writeFileSync(path, "old");
+    const files = function* (): Generator<NewFile> {
+      yield { path, content: "new", mode: 0o600 };
+      throw new Error("no more");
+    };
+    expect(() => writeAllDurably(files())).toThrow("no more");
+    expect([readFileSync(path, "utf8"), readdirSync(scratch)]).toEqual(["old", ["file"]]);
   });
 });
 

@@ -3,7 +3,16 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
 import { readDocuments } from "../../src/store/documents.ts";
-import { addImage, planIndex, readImages, removeImages, type StoredImage, writeImage } from "../../src/store/images.ts";
+import { writeAllDurably } from "../../src/store/durable.ts";
+import {
+  addImage,
+  imageFiles,
+  planIndex,
+  readImages,
+  removeImages,
+  type StoredImage,
+  writeImage,
+} from "../../src/store/images.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
 
 interface Made {
@@ -70,13 +79,14 @@ describe("the images of a store", () => {
   it("have no name and are nobody's until they are given one, unless they have one", () => {
     const directory = scratchDirectory();
     const { image, manifest, config } = make("h/a:1", "one");
-    addImage(directory, image, manifest, config);
+    writeAllDurably(imageFiles(directory, manifest, config));
+    addImage(directory, image);
     const { reference: _, ...unnamed } = image;
     expect(readImages(directory)).toEqual([{ ...unnamed, kept: false }]);
     const { path, from, to } = planIndex(directory, [{ kind: "name", image }]);
     expect(readFileSync(path, "utf8")).toBe(from);
     writeFileSync(path, to);
-    addImage(directory, { ...image, reference: "h/b:1" }, manifest, config);
+    addImage(directory, { ...image, reference: "h/b:1" });
     expect(readImages(directory)).toEqual([image]);
   });
 
