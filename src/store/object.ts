@@ -4,7 +4,8 @@ import type { Attributes, Xattrs } from "../layer/entry.ts";
 import { array, arrayOfSums, byteArray, string, tuple, uint32, uint64, type Variant } from "./gvariant.ts";
 
 /** Types of OSTree objects; `file` is content, the others are metadata. https://ostreedev.github.io/ostree/repo/ */
-export type ObjectKind = "file" | "dirtree" | "dirmeta" | "commit";
+export const objectKinds = ["file", "dirtree", "dirmeta", "commit"] as const;
+export type ObjectKind = (typeof objectKinds)[number];
 
 const regularFile = 0o100000;
 const symbolicLink = 0o120000;

@@ -68,7 +68,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
   }
 
   function locate(name: ObjectName, kind: ObjectKind): string {
-    const object = area.find(objectPath(name, kind));
+    const object = area.find(name, kind);
     if (object === undefined) throw lost(name, kind);
     return object;
   }
@@ -81,7 +81,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
     adopt: area.adopt,
     locate,
     pathOf(name, kind) {
-      const elsewhere = options.parent !== undefined || area.staged.size > 0 || damaged.size > 0;
+      const elsewhere = options.parent !== undefined || !area.isEmpty() || damaged.size > 0;
       return elsewhere ? locate(name, kind) : `${path}/objects/${objectPath(name, kind)}`;
     },
     writeBack: () => {
@@ -89,8 +89,8 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
       if (existsSync(places.staging)) opened().begin();
     },
     publish() {
-      if (area.staged.size > 0) publishObjects(places.staging, join(path, "objects"), area.staged, opened());
-      for (const object of area.staged) damaged.delete(object);
+      if (!area.isEmpty()) publishObjects(places.staging, join(path, "objects"), area.staged(), opened());
+      if (damaged.size > 0) for (const object of area.staged()) damaged.delete(object);
       clear();
     },
     discard: clear,
@@ -145,7 +145,7 @@ function refuseOtherMode(path: string): void {
 }
 
 /** Data first, then names: an object that can be seen under `objects/` is whole. */
-function publishObjects(staging: string, published: string, staged: ReadonlySet<string>, syncing: WriteBack): void {
+function publishObjects(staging: string, published: string, staged: Iterable<string>, syncing: WriteBack): void {
   syncing.finish();
   const there = new Set(readdirSync(published));
   const moved = new Set<string>();

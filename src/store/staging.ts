@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ObjectName } from "../layer/change.ts";
 import { namesIn } from "./directory.ts";
-import { type ObjectKind, objectPath } from "./object.ts";
+import { type ObjectKind, objectKinds, objectPath } from "./object.ts";
 
 /** Where new objects of a repository are written before they are published, and what is there already. */
 export interface Staging {
@@ -14,11 +14,13 @@ export interface Staging {
   scratchPath(): string;
 }
 
-/** The same as the repository itself uses it. Objects are paths below `objects/`. */
+/** The same as the repository itself uses it. */
 export interface OwnStaging extends Staging {
-  readonly staged: ReadonlySet<string>;
+  /** What is staged, as paths below `objects/`. */
+  staged(): Iterable<string>;
+  isEmpty(): boolean;
   /** Where an object is; undefined when it is nowhere. */
-  find(object: string): string | undefined;
+  find(name: ObjectName, kind: ObjectKind): string | undefined;
   /** Counts a content object that is not published as staged: another thread has written it. */
   adopt(name: ObjectName): void;
   /** Forgets what is staged, and looks anew for what is published. */
@@ -29,7 +31,7 @@ export interface StagingPlaces {
   readonly staging: string;
   /** Directories of published objects, the first that has one counts. */
   readonly published: readonly string[];
-  /** Objects that count as not there until they are published anew. */
+  /** Objects, as paths below `objects/`, that count as not there until they are published anew. */
   readonly damaged: ReadonlySet<string>;
   /** What the names of scratch paths begin with: no two that write at once have the same. */
   readonly scratch: string;
@@ -43,41 +45,52 @@ export function stagingPlaces(path: string, parent: string | undefined): Pick<St
 
 /** One writer has the repository's lock, so what is published stays. */
 export function openStaging({ staging, published, damaged, scratch }: StagingPlaces): OwnStaging {
-  const staged = new Set<string>();
+  const staged = objectSets();
   const directories = openDirectories(staging);
-  const findPublished = publishedObjects(published);
-  let known = findPublished();
+  let findPublished = openPublished(published);
   let scratches = 0;
 
-  function find(object: string): string | undefined {
-    if (staged.has(object)) return `${staging}/${object}`;
-    return damaged.has(object) ? undefined : known(object);
+  /** The directory that has the object. */
+  function directoryOf(name: ObjectName, kind: ObjectKind): string | undefined {
+    if (staged[kind].has(name)) return staging;
+    if (damaged.size > 0 && damaged.has(objectPath(name, kind))) return undefined;
+    return findPublished(name, kind);
   }
 
   return {
-    staged,
-    find,
-    has: (name, kind) => find(objectPath(name, kind)) !== undefined,
+    *staged() {
+      for (const kind of objectKinds) for (const name of staged[kind]) yield objectPath(name, kind);
+    },
+    isEmpty: () => objectKinds.every((kind) => staged[kind].size === 0),
+    find(name, kind) {
+      const directory = directoryOf(name, kind);
+      return directory && `${directory}/${objectPath(name, kind)}`;
+    },
+    has: (name, kind) => directoryOf(name, kind) !== undefined,
     stagePath(name, kind) {
-      const object = objectPath(name, kind);
-      directories.make(object.slice(0, 2));
-      staged.add(object);
-      return `${staging}/${object}`;
+      directories.make(name.slice(0, 2));
+      staged[kind].add(name);
+      return `${staging}/${objectPath(name, kind)}`;
     },
     scratchPath() {
       directories.make("");
       return `${staging}/${scratch}-${scratches++}`;
     },
     adopt(name) {
-      const object = objectPath(name, "file");
-      if (find(object) === undefined) staged.add(object);
+      if (directoryOf(name, "file") === undefined) staged.file.add(name);
     },
     clear() {
-      staged.clear();
+      for (const kind of objectKinds) staged[kind].clear();
       directories.clear();
-      known = findPublished();
+      findPublished = openPublished(published);
     },
   };
+}
+
+type ObjectSets = Readonly<Record<ObjectKind, Set<ObjectName>>>;
+
+function objectSets(): ObjectSets {
+  return { file: new Set(), dirtree: new Set(), dirmeta: new Set(), commit: new Set() };
 }
 
 /** Makes the staging directory and those in it, each once. */
@@ -93,19 +106,24 @@ function openDirectories(staging: string): { make(prefix: string): void; clear()
   return { make, clear: () => made.clear() };
 }
 
-/** Looks for objects; the names of a directory are read once, when the first of them is asked for. */
-function publishedObjects(directories: readonly string[]): () => (object: string) => string | undefined {
-  return () => {
-    const places = directories.map((directory) => ({ directory, names: new Map<string, ReadonlySet<string>>() }));
-    return (object) => {
-      const prefix = object.slice(0, 2);
-      const name = object.slice(3);
-      for (const { directory, names } of places) {
-        const there = names.get(prefix) ?? new Set(namesIn(`${directory}/${prefix}`));
-        names.set(prefix, there);
-        if (there.has(name)) return `${directory}/${object}`;
-      }
-      return undefined;
-    };
+/** Finds the directory that has an object; the names in a directory are read once, when the first of them is asked for. */
+function openPublished(directories: readonly string[]): (name: ObjectName, kind: ObjectKind) => string | undefined {
+  const places = directories.map((directory) => ({ directory, objects: objectSets(), read: new Set<string>() }));
+  return (name, kind) => {
+    const prefix = name.slice(0, 2);
+    for (const { directory, objects, read } of places) {
+      if (!read.has(prefix)) readObjects(directory, prefix, objects);
+      read.add(prefix);
+      if (objects[kind].has(name)) return directory;
+    }
+    return undefined;
   };
+}
+
+function readObjects(directory: string, prefix: string, objects: ObjectSets): void {
+  for (const file of namesIn(`${directory}/${prefix}`)) {
+    const dot = file.indexOf(".");
+    const kind = objectKinds.find((known) => known === file.slice(dot + 1));
+    if (kind !== undefined) objects[kind].add(`${prefix}${file.slice(0, dot)}`);
+  }
 }
