@@ -9,7 +9,7 @@ import {
   realpathSync,
 } from "node:fs";
 import { KeelsonError } from "../errors.ts";
-import { type DirectoryNode, emptyDirectory, type TreeNode } from "../layer/tree.ts";
+import { type DirectoryNode, emptyDirectory, setChild, type TreeNode } from "../layer/tree.ts";
 import type { HostRoot } from "./root.ts";
 
 type FileNode = Extract<TreeNode, { kind: "file" }>;
@@ -47,13 +47,13 @@ export function hostTree(root: HostRoot, directory: string): HostTree {
   };
   const tree = emptyDirectory();
   const etc = emptyDirectory();
-  tree.children.set("etc", etc);
+  setChild(tree, "etc", etc);
   for (const name of ["passwd", "group"]) {
     const node = nodeOf(Buffer.from(`${real}/etc/${name}`), files);
-    if (node !== undefined) etc.children.set(name, node);
+    if (node !== undefined) setChild(etc, name, node);
   }
   const exports = nodeOf(Buffer.from(`${real}/exports`), files);
-  if (exports !== undefined) tree.children.set("exports", exports);
+  if (exports !== undefined) setChild(tree, "exports", exports);
   return {
     rootfs: real.slice(root.prefix.length),
     tree,
@@ -86,7 +86,7 @@ function nodeOf(path: Buffer, files: Map<TreeNode, Buffer>): TreeNode | undefine
   const directory = emptyDirectory(attributes);
   for (const name of readdirSync(path, "buffer")) {
     const child = nodeOf(Buffer.concat([path, Buffer.from("/"), name]), files);
-    if (child !== undefined) directory.children.set(name.toString("latin1"), child);
+    if (child !== undefined) setChild(directory, name.toString("latin1"), child);
   }
   return directory;
 }

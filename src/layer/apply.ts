@@ -1,19 +1,46 @@
 import { KeelsonError } from "../errors.ts";
 import type { LayerChange } from "./change.ts";
+import type { Attributes } from "./entry.ts";
 import { shownPath, splitPath } from "./path.ts";
-import { type DirectoryNode, emptyDirectory, makePlace, nodeAt, type Place, placeOf, type TreeNode } from "./tree.ts";
+import {
+  type DirectoryNode,
+  emptyDirectory,
+  makePlace,
+  nodeAt,
+  type Place,
+  placeOf,
+  removeChild,
+  removeChildren,
+  setChild,
+  type TreeNode,
+} from "./tree.ts";
 
 /** What PATH_MAX of Linux leaves of a path where the directory of a deployment stands before it, in bytes. */
 const depthLimit = 3840;
 
+/** What a layer does, in archive order, as often as it is asked for. */
+export interface Layer extends Iterable<LayerChange> {
+  /** false where it is known to remove nothing. */
+  readonly removes?: boolean;
+}
+
 /**
  * Folds layers, lowest first, into one tree; each is asked for when those below it have been folded. Pure: the same lists give
  * the same tree. Throws E_LAYER, for paths too that no system call could take: symlinks can put directories below each other
- * without end.
+ * without end. Throws E_LIMIT for a layer that makes more than `entriesLimit` files, directories and links: a few paths can
+ * name very many directories that have no entry.
  */
-export function foldLayers(layers: Iterable<readonly LayerChange[]>): DirectoryNode {
+export function foldLayers(layers: Iterable<Layer>, entriesLimit = Number.POSITIVE_INFINITY): DirectoryNode {
   const root = emptyDirectory();
-  for (const changes of layers) applyLayer(root, changes);
+  const shared = openShared();
+  for (const layer of layers) {
+    let made = 0;
+    const count = (): void => {
+      if (++made > entriesLimit) throw tooMany(entriesLimit);
+    };
+    if (layer.removes !== false) applyRemovals(root, layer);
+    for (const change of layer) applyChange(root, change, { shared, count });
+  }
   checkDepth(root);
   return root;
 }
@@ -29,57 +56,88 @@ function checkDepth(root: DirectoryNode): void {
   }
 }
 
-/**
- * Applies one layer to `root`, in place. Whiteouts and opaque markers act first and only on what lower layers put
- * there, wherever they stand in the archive; then each entry in order, the last of a name winning.
- * https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
- */
-function applyLayer(root: DirectoryNode, changes: readonly LayerChange[]): void {
-  const directories = new Set<string>();
-  for (const change of changes) if (change.kind === "directory") directories.add(change.path);
-  // All of them are found before the first acts: one may name a symlink that another removes.
-  const removals = changes.flatMap((change) => removalOf(root, change, directories) ?? []);
-  for (const remove of removals) remove();
-  for (const change of changes) applyChange(root, change);
+/** What is common to the changes of a layer. */
+interface Folding {
+  readonly shared: Shared;
+  /** Counts what the layer makes. */
+  count(): void;
 }
 
-function applyChange(root: DirectoryNode, change: LayerChange): void {
+/** Equal attributes as one object: most entries of an image share a few owners, modes and times. */
+type Shared = (attributes: Attributes) => Attributes;
+
+const sharedLimit = 1000;
+
+function openShared(): Shared {
+  const plain = new Map<string, Attributes>();
+  return (attributes) => {
+    const { uid, gid, mode, mtime, xattrs } = attributes;
+    if (xattrs.length > 0) return attributes;
+    const key = `${uid} ${gid} ${mode} ${mtime}`;
+    const known = plain.get(key);
+    if (known !== undefined) return known;
+    if (plain.size === sharedLimit) plain.clear();
+    plain.set(key, attributes);
+    return attributes;
+  };
+}
+
+/**
+ * What a layer removes from `root`, in place. Whiteouts and opaque markers act before anything else of their layer and only on
+ * what lower layers put there, wherever they stand in the archive; then comes each entry in order, the last of a name winning.
+ * https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+ */
+function applyRemovals(root: DirectoryNode, layer: Layer): void {
+  const removing: LayerChange[] = [];
+  for (const change of layer) if (change.kind === "whiteout" || change.kind === "opaque") removing.push(change);
+  if (removing.length === 0) return;
+  const directories = new Set<string>();
+  for (const change of layer) if (change.kind === "directory") directories.add(change.path);
+  // All of them are found before the first acts: one may name a symlink that another removes.
+  const removals = removing.flatMap((change) => removalOf(root, change, directories) ?? []);
+  for (const remove of removals) remove();
+}
+
+function applyChange(root: DirectoryNode, change: LayerChange, { shared, count }: Folding): void {
+  count();
   switch (change.kind) {
     case "whiteout":
     case "opaque":
       return;
     case "directory":
-      return putDirectory(root, change);
+      return putDirectory(makePlace(root, change.path, count), shared(change.attributes));
     case "hardlink":
-      return putNode(makePlace(root, change.path), hardLinkTarget(root, change));
+      return putNode(makePlace(root, change.path, count), hardLinkTarget(root, change));
     case "file": {
-      const { attributes, object, size } = change;
-      return putNode(makePlace(root, change.path), { kind: "file", attributes, object, size });
+      const { object, size } = change;
+      const attributes = shared(change.attributes);
+      return putNode(makePlace(root, change.path, count), { kind: "file", attributes, object, size });
     }
     case "symlink": {
-      const { attributes, object, target } = change;
-      return putNode(makePlace(root, change.path), { kind: "symlink", attributes, object, target });
+      const { object, target } = change;
+      const attributes = shared(change.attributes);
+      return putNode(makePlace(root, change.path, count), { kind: "symlink", attributes, object, target });
     }
     case "fifo":
-      return putNode(makePlace(root, change.path), { kind: "fifo", attributes: change.attributes });
+      return putNode(makePlace(root, change.path, count), { kind: "fifo", attributes: shared(change.attributes) });
     case "character": {
-      const { attributes, major, minor } = change;
-      return putNode(makePlace(root, change.path), { kind: "character", attributes, major, minor });
+      const { major, minor } = change;
+      const attributes = shared(change.attributes);
+      return putNode(makePlace(root, change.path, count), { kind: "character", attributes, major, minor });
     }
   }
 }
 
 /** A directory over a directory takes its attributes as a whole and keeps its children; over anything else it replaces it. */
-function putDirectory(root: DirectoryNode, change: LayerChange & { kind: "directory" }): void {
-  const place = makePlace(root, change.path);
+function putDirectory(place: Place, attributes: Attributes): void {
   const there = place.name === "" ? place.parent : place.parent.children.get(place.name);
-  if (there?.kind === "directory") there.attributes = change.attributes;
-  else place.parent.children.set(place.name, emptyDirectory(change.attributes));
+  if (there?.kind === "directory") there.attributes = attributes;
+  else setChild(place.parent, place.name, emptyDirectory(attributes));
 }
 
 function putNode(place: Place, node: TreeNode): void {
   if (place.name === "") throw refused("the root of the tree", "it may only be a directory");
-  place.parent.children.set(place.name, node);
+  setChild(place.parent, place.name, node);
 }
 
 function hardLinkTarget(root: DirectoryNode, change: LayerChange & { kind: "hardlink" }): TreeNode {
@@ -103,11 +161,11 @@ function removalOf(
   if (change.kind === "whiteout") {
     if (throughReplacedParent(root, splitPath(change.path).parent, directories)) return undefined;
     const place = placeOf(root, change.path);
-    return place && (() => place.parent.children.delete(place.name));
+    return place && (() => removeChild(place.parent, place.name));
   }
   if (change.kind !== "opaque" || throughReplacedParent(root, change.path, directories)) return undefined;
   const node = nodeAt(root, change.path, true);
-  return node?.kind === "directory" ? () => node.children.clear() : undefined;
+  return node?.kind === "directory" ? () => removeChildren(node) : undefined;
 }
 
 /**
@@ -125,4 +183,14 @@ function refused(name: string, why: string): KeelsonError {
   return new KeelsonError("E_LAYER", `${name}: ${why}`, {
     hint: "The layer cannot be applied; build the image again.",
   });
+}
+
+function tooMany(limit: number): KeelsonError {
+  return new KeelsonError(
+    "E_LIMIT",
+    `a layer has more than ${limit} entries, with the directories that only paths name`,
+    {
+      hint: "Raise layer_entries in keelson.conf if the image is meant to be so large.",
+    },
+  );
 }

@@ -14,8 +14,11 @@ export type LeafNode =
 export interface DirectoryNode {
   readonly kind: "directory";
   attributes: Attributes;
-  readonly children: Map<string, TreeNode>;
+  /** By name. Written by setChild and its like alone: directories without children share one map. */
+  children: ReadonlyMap<string, TreeNode>;
 }
+
+const noChildren: ReadonlyMap<string, TreeNode> = new Map();
 
 const linkLimit = 40;
 
@@ -23,7 +26,7 @@ const linkLimit = 40;
 export function emptyDirectory(
   attributes: Attributes = { uid: 0, gid: 0, mode: 0o755, mtime: 0, xattrs: [] },
 ): DirectoryNode {
-  return { kind: "directory", attributes, children: new Map() };
+  return { kind: "directory", attributes, children: noChildren };
 }
 
 /**
@@ -47,18 +50,38 @@ export function placeOf(root: DirectoryNode, path: string): Place | undefined {
 }
 
 /**
- * Like placeOf, but makes the parents that are missing and replaces those that are not directories. Throws E_LAYER where a
- * symlink leads to a name that no entry may have.
+ * Like placeOf, but makes the parents that are missing and replaces those that are not directories; `made` is called for each.
+ * Throws E_LAYER where a symlink leads to a name that no entry may have.
  */
-export function makePlace(root: DirectoryNode, path: string): Place {
+export function makePlace(root: DirectoryNode, path: string, made?: () => void): Place {
   const place = walk(root, path, false, (parent, name) => {
     if (name.length > nameLimit || name.startsWith(".wh.")) throw unnamable(path, name);
-    const made = emptyDirectory();
-    parent.children.set(name, made);
-    return made;
+    made?.();
+    const directory = emptyDirectory();
+    setChild(parent, name, directory);
+    return directory;
   });
   if (place === undefined) throw new Error(`no place for ${path}`);
   return place;
+}
+
+/** A part of a string of fewer characters is a string of its own for V8. */
+const leastPart = 13;
+
+/** Puts a node into a directory, in place of what may have its name. */
+export function setChild(directory: DirectoryNode, name: string, node: TreeNode): void {
+  // The name is a part of its path, which would stay in memory with it.
+  const own = name.length < leastPart ? name : Buffer.from(name, "latin1").toString("latin1");
+  if (directory.children === noChildren) directory.children = new Map();
+  (directory.children as Map<string, TreeNode>).set(own, node);
+}
+
+export function removeChild(directory: DirectoryNode, name: string): void {
+  if (directory.children !== noChildren) (directory.children as Map<string, TreeNode>).delete(name);
+}
+
+export function removeChildren(directory: DirectoryNode): void {
+  directory.children = noChildren;
 }
 
 /** Calls `visit` for every node below `root`, parents first, names in byte order. `path` has no leading slash. */
@@ -75,8 +98,12 @@ export function visitTree(root: DirectoryNode, visit: (node: TreeNode, path: str
   }
 }
 
-export function sortedChildren(directory: DirectoryNode): readonly (readonly [string, TreeNode])[] {
-  return [...directory.children].sort(([a], [b]) => (a < b ? -1 : 1));
+/** In byte order of name. */
+export function* sortedChildren({ children }: DirectoryNode): Generator<readonly [string, TreeNode]> {
+  for (const name of [...children.keys()].sort()) {
+    const node = children.get(name);
+    if (node !== undefined) yield [name, node];
+  }
 }
 
 type MakeDirectory = (parent: DirectoryNode, name: string) => DirectoryNode;

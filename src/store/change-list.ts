@@ -4,76 +4,41 @@ import { join } from "node:path";
 import { errnoOf, KeelsonError } from "../errors.ts";
 import { type Digest, hexOf } from "../image/digest.ts";
 import type { LayerChange } from "../layer/change.ts";
-import { type NewFile, writeAllDurably } from "./durable.ts";
+import { writeAllDurably } from "./durable.ts";
 
 const format = "keelson-layer 1";
-const linesAtOnce = 100;
 const bytesAtOnce = 256 * 1024;
 
-/** Keeps the change list of the layer with this diff id. */
-export function writeChangeList(images: string, diffId: Digest, list: Uint8Array): void {
-  writeAllDurably([changeListFile(images, diffId, list)]);
-}
-
 /**
- * The file that keeps the change list of the layer with this diff id. A first line names the format and the SHA-256 of the
- * rest; the rest is one change a line, as JSON.
+ * Keeps the change list of the layer with this diff id. A first line names the format and the SHA-256 of the rest; the rest is
+ * one change a line, as JSON.
  */
-export function changeListFile(images: string, diffId: Digest, list: Uint8Array): NewFile {
-  const content = Buffer.concat([Buffer.from(`${format} ${sha256(list)}\n`), list]);
-  return { path: changeListPath(images, diffId), content, mode: 0o600 };
+export function writeChangeList(images: string, diffId: Digest, list: Uint8Array): void {
+  const content = Buffer.concat([headOf(sha256(list)), list]);
+  writeAllDurably([{ path: changeListPath(images, diffId), content, mode: 0o600 }]);
 }
 
 /** A change list as it is kept: one change a line, as JSON. */
 export function formatChanges(changes: readonly LayerChange[]): Uint8Array {
-  const list = openChangeList();
-  for (const change of changes) list.add(change);
-  return list.bytes();
+  return Buffer.from(changes.map(formatChange).join(""));
 }
 
-/** A change list that is made change by change. */
-export interface GrowingList {
-  add(change: LayerChange): void;
-  /** What formatChanges gives of all of them, in memory of its own. */
-  bytes(): Uint8Array<ArrayBuffer>;
+export function formatChange(change: LayerChange): string {
+  return `${JSON.stringify(change)}\n`;
 }
 
-/** Lines are kept as bytes: the heap holds a few of them at a time. */
-export function openChangeList(): GrowingList {
-  const full: Buffer[] = [];
-  let lines: string[] = [];
-  function pack(): void {
-    full.push(Buffer.from(lines.join("")));
-    lines = [];
-  }
-  return {
-    add(change) {
-      lines.push(`${JSON.stringify(change)}\n`);
-      if (lines.length === linesAtOnce) pack();
-    },
-    bytes() {
-      pack();
-      const list = new Uint8Array(full.reduce((size, lines) => size + lines.length, 0));
-      let at = 0;
-      for (const lines of full) {
-        list.set(lines, at);
-        at += lines.length;
-      }
-      return list;
-    },
-  };
+/** What formatChange made of these; no line has a newline of its own: many are parsed at once, which is the faster way. */
+export function parseLines(lines: Buffer): readonly LayerChange[] {
+  return JSON.parse(`[${lines.toString("utf8", 0, lines.length - 1).replaceAll("\n", ",")}]`);
 }
 
 /** The inverse of formatChanges. */
-export function parseChanges(list: Uint8Array): readonly LayerChange[] {
-  const bytes = Buffer.from(list.buffer, list.byteOffset, list.length);
+function parseChanges(bytes: Buffer): readonly LayerChange[] {
   const changes: LayerChange[] = [];
   for (let at = 0; at < bytes.length; ) {
     const newline = bytes.indexOf("\n", at + bytesAtOnce);
     const end = newline < 0 ? bytes.length : newline + 1;
-    // No line has a newline of its own: many are parsed at once, which is the faster way.
-    const lines = bytes.toString("utf8", at, end - 1).replaceAll("\n", ",");
-    for (const change of JSON.parse(`[${lines}]`) as readonly LayerChange[]) changes.push(change);
+    for (const change of parseLines(bytes.subarray(at, end))) changes.push(change);
     at = end;
   }
   return changes;
@@ -114,4 +79,9 @@ export function changeListPath(images: string, diffId: Digest): string {
 
 function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** The first line; `digest` as hex. */
+export function headOf(digest: string): Buffer {
+  return Buffer.from(`${format} ${digest}\n`);
 }

@@ -1,6 +1,8 @@
 import {
+  chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fchmodSync,
   fsyncSync,
   linkSync,
@@ -11,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { errnoOf } from "../errors.ts";
 import { libc } from "./libc.ts";
 import { onFile } from "./name-file.ts";
 import { removeFile } from "./remove.ts";
@@ -35,7 +38,8 @@ export function writeDurably(path: BytesPath, content: string | Uint8Array, mode
 /** A whole file, and where it is to be. */
 export interface NewFile {
   readonly path: string;
-  readonly content: string | Uint8Array;
+  /** Another file that becomes this one, or bytes. */
+  readonly content: { readonly file: string } | string | Uint8Array;
   readonly mode: number;
 }
 
@@ -53,7 +57,7 @@ export function writeAllDurably(files: Iterable<NewFile>): void {
       const beside = besidePath(path);
       removeFile(beside);
       written.push(path);
-      onNewFile(beside, mode, (fd) => writeFully(fd, bytesOf(content)));
+      makeBeside(beside, content, mode);
     }
     syncing?.finish();
     for (const path of written) renameSync(besidePath(path), path);
@@ -125,9 +129,11 @@ export function directoryOf(path: BytesPath): Buffer {
   return parts(path).directory;
 }
 
-/** Writes all of `bytes`; write(2) may take less than it is given. */
-export function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+/** Writes all of `bytes`, at `position` or where the file stands; write(2) may take less than it is given. */
+export function writeFully(fd: number, bytes: Uint8Array, position?: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    at += writeSync(fd, bytes, at, bytes.length - at, position === undefined ? null : position + at);
+  }
 }
 
 function besides(path: BytesPath, write: (beside: Buffer) => void): void {
@@ -140,6 +146,18 @@ function besides(path: BytesPath, write: (beside: Buffer) => void): void {
     throw error;
   }
   syncDirectory(directoryOf(path));
+}
+
+function makeBeside(beside: Buffer, content: NewFile["content"], mode: number): void {
+  if (typeof content === "string" || content instanceof Uint8Array)
+    return onNewFile(beside, mode, (fd) => writeFully(fd, bytesOf(content)));
+  chmodSync(content.file, mode);
+  try {
+    renameSync(content.file, beside);
+  } catch (error) {
+    if (errnoOf(error) !== "EXDEV") throw error;
+    copyFileSync(content.file, beside);
+  }
 }
 
 /** Writes and syncs a file that must not exist yet. */

@@ -1,8 +1,9 @@
 import type { Digest } from "../image/digest.ts";
-import { formatChanges } from "./change-list.ts";
 import { type LayerThreads, startLayerThreads } from "./layer-threads.ts";
+import { type NewList, openListWriter } from "./new-list.ts";
 import type { Repository } from "./repository.ts";
-import { type UnpackLimits, unpack } from "./unpack.ts";
+import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
+import { type UnpackLimits, unpackEach } from "./unpack.ts";
 
 /** What reads a layer's tar. */
 export interface TarTaker {
@@ -20,10 +21,10 @@ export interface LayerReader {
   /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in threads of their own. */
   expect(bytes: number): void;
   /**
-   * As unpack does; several may be read at once. The list is what formatChanges gives. The repository does not know yet
-   * what of it another thread has staged: see adopt.
+   * As unpack does; several may be read at once. The list stands in the staging area. The repository does not know yet
+   * what of it is staged: see adopt.
    */
-  read(open: OpenTar): Promise<Uint8Array>;
+  read(open: OpenTar): Promise<NewList>;
   /** Returns when nothing writes any more. */
   stop(): void;
 }
@@ -35,11 +36,20 @@ const pieceSize = 256 * 1024;
 /** `parent` as for openRepository. The caller stops it. */
 export function openLayerReader(repository: Repository, parent: string | undefined, limits: UnpackLimits): LayerReader {
   let threads: LayerThreads | undefined;
+  // As threads have one: what is staged is adopted from the list, and known once.
+  let staging: Staging | undefined;
 
-  async function readHere(open: OpenTar): Promise<Uint8Array> {
+  async function readHere(open: OpenTar): Promise<NewList> {
     const piece = Buffer.allocUnsafeSlow(pieceSize);
-    const changes = await unpack(open({ take: () => piece }), repository, limits);
-    return formatChanges(changes);
+    staging ??= openStaging({ ...stagingPlaces(repository.path, parent), damaged: new Set(), scratch: "layer" });
+    const list = openListWriter(staging.scratchPath());
+    try {
+      await unpackEach(open({ take: () => piece }), staging, limits, list.add);
+    } catch (error) {
+      list.abandon();
+      throw error;
+    }
+    return list.finish();
   }
 
   return {
@@ -56,6 +66,7 @@ export function openLayerReader(repository: Repository, parent: string | undefin
     stop() {
       threads?.stop();
       threads = undefined;
+      staging = undefined;
     },
   };
 }

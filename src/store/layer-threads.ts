@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
 import type { HashAnswer } from "./hash-worker.ts";
+import type { NewList } from "./new-list.ts";
 import { makeSlabs, openFiller, type SlabFiller, type SlabKind } from "./slabs.ts";
 import type { UnpackLimits } from "./unpack.ts";
 import type { SentError, UnpackAnswer, UnpackWork } from "./unpack-worker.ts";
@@ -19,8 +20,8 @@ export interface ThreadedLayer {
   take(): Buffer | Promise<Buffer>;
   /** The digest of the stream; to be asked by the stream itself, after its last piece. */
   digest(): Promise<Digest>;
-  /** As unpack does; the list is what formatChanges gives. */
-  unpack(stream: AsyncIterable<Buffer>): Promise<Uint8Array>;
+  /** As unpack does; the list stands in the staging area. */
+  unpack(stream: AsyncIterable<Buffer>): Promise<NewList>;
 }
 
 const form = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -71,7 +72,7 @@ function startWorker<T>(name: "unpack" | "hash", workerData: unknown, answered: 
 }
 
 interface Layer extends ThreadedLayer {
-  readonly answer: PromiseWithResolvers<Uint8Array>;
+  readonly answer: PromiseWithResolvers<NewList>;
   readonly hashed: PromiseWithResolvers<Digest>;
   failure?: { readonly error: unknown };
 }
@@ -85,7 +86,7 @@ function fail(layer: Layer, error: unknown): void {
 function openLayer(filler: SlabFiller, number: number): Layer {
   const feed = openFeed(filler, number);
   const layer: Layer = {
-    answer: Promise.withResolvers<Uint8Array>(),
+    answer: Promise.withResolvers<NewList>(),
     hashed: Promise.withResolvers<Digest>(),
     take: feed.take,
     async digest() {

@@ -23,7 +23,7 @@ export interface Repository extends Staging {
   locate(name: ObjectName, kind: ObjectKind): string;
   /** The same, but where everything is published it is not looked for: whoever opens it finds out. */
   pathOf(name: ObjectName, kind: ObjectKind): string;
-  /** Counts a content object that is not published as staged: another thread has written it. */
+  /** Counts a content object that is not published as staged: someone else has written it. */
   adopt(name: ObjectName): void;
   /** Begins to bring what is staged onto its medium: publish() has to wait for less. */
   writeBack(): void;
@@ -85,7 +85,7 @@ export function openRepository(path: string, options: RepositoryOptions = {}): R
       return elsewhere ? locate(name, kind) : `${path}/objects/${objectPath(name, kind)}`;
     },
     writeBack: () => {
-      // What another thread has staged is not known here before it is adopted.
+      // What is staged by someone else is not known here before it is adopted.
       if (existsSync(places.staging)) opened().begin();
     },
     publish() {

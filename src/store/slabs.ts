@@ -3,8 +3,8 @@ export const slabKinds = { data: 0, finish: 1, abandon: 2, hash: 3 } as const;
 export type SlabKind = keyof typeof slabKinds;
 
 /**
- * Memory that threads share: one fills slabs, each of the others empties all of them, in the order they were handed over. A slab
- * is filled again when the last has emptied it.
+ * Memory that threads share: one fills slabs, each of the others empties all of them, in the order they were handed over. A
+ * slab is filled again when the last has emptied it.
  */
 export interface SharedSlabs {
   readonly bytes: SharedArrayBuffer;
@@ -118,8 +118,8 @@ function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(in
 }
 
 /**
- * A side that empties, the one of this number: calls `use` for each slab until the other side says stop. Blocks the thread while
- * there is nothing to do.
+ * A side that empties, the one of this number: calls `use` for each slab until the other side says stop. Blocks the thread
+ * while there is nothing to do.
  */
 export function emptySlabs(
   { bytes, control }: SharedSlabs,

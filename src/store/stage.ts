@@ -2,13 +2,14 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
-import { foldLayers } from "../layer/apply.ts";
+import { foldLayers, type Layer } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { changeListFile, parseChanges, readWholeChangeList } from "./change-list.ts";
+import { changeListPath, readWholeChangeList } from "./change-list.ts";
 import { type NewFile, writeAllDurably } from "./durable.ts";
 import { addImage, imageFiles, imageRef, type StoredImage } from "./images.ts";
 import { type OpenTar, openLayerReader } from "./layer-reader.ts";
+import { type NewList, readNewList } from "./new-list.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
@@ -43,7 +44,7 @@ interface Slot {
   readonly diffId: Digest;
   readonly fresh: boolean;
   /** Of one that is fresh, and has been read. */
-  list?: Uint8Array;
+  list?: NewList;
   /** Of one that the store has. */
   stored?: readonly LayerChange[] | undefined;
 }
@@ -62,7 +63,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
   function tree(): DirectoryNode {
-    folded ??= foldLayers(layersOf(slots, repository));
+    folded ??= foldLayers(layersOf(slots, repository), limits.entries);
     return folded;
   }
 
@@ -87,8 +88,9 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
     publish(image, manifestBytes, configBytes) {
       if (elsewhere !== undefined) throw new Error("an image staged outside the store cannot be published");
       marked(own, () => {
-        repository.publish();
+        // The lists stand in the staging area: they leave it before it is cleared.
         writeAllDurably(filesOf(own.images, slots, manifestBytes, configBytes));
+        repository.publish();
         writeRef(repository, imageRef(image.digest), image.commit);
         addImage(own.images, image);
       });
@@ -122,14 +124,21 @@ function openStoredLayers(
 }
 
 /** One after the other: all of them at once would take several times the memory of the tree they make. */
-function* layersOf(slots: readonly Slot[], repository: Repository): Generator<readonly LayerChange[]> {
-  for (const slot of slots) yield slot.stored ?? freshChanges(listOf(slot), repository);
+function* layersOf(slots: readonly Slot[], repository: Repository): Generator<Layer> {
+  for (const slot of slots) yield slot.stored ?? adopted(readNewList(listOf(slot)), repository);
 }
 
-function freshChanges(list: Uint8Array, repository: Repository): readonly LayerChange[] {
-  const changes = parseChanges(list);
-  for (const change of changes) if ("object" in change) repository.adopt(change.object);
-  return changes;
+/** A layer that is read, whose objects the repository then knows. */
+function adopted(layer: Layer, repository: Repository): Layer {
+  return {
+    ...layer,
+    *[Symbol.iterator]() {
+      for (const change of layer) {
+        if ("object" in change) repository.adopt(change.object);
+        yield change;
+      }
+    },
+  };
 }
 
 /** What an image needs beside its objects. */
@@ -139,11 +148,13 @@ function* filesOf(
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
 ): Generator<NewFile> {
-  for (const slot of new Set(slots)) if (slot.fresh) yield changeListFile(images, slot.diffId, listOf(slot));
+  for (const slot of new Set(slots))
+    if (slot.fresh)
+      yield { path: changeListPath(images, slot.diffId), content: { file: listOf(slot).path }, mode: 0o600 };
   yield* imageFiles(images, manifestBytes, configBytes);
 }
 
-function listOf({ diffId, list }: Slot): Uint8Array {
+function listOf({ diffId, list }: Slot): NewList {
   if (list === undefined) throw new Error(`layer ${diffId} has not been read`);
   return list;
 }

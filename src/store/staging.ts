@@ -21,7 +21,7 @@ export interface OwnStaging extends Staging {
   isEmpty(): boolean;
   /** Where an object is; undefined when it is nowhere. */
   find(name: ObjectName, kind: ObjectKind): string | undefined;
-  /** Counts a content object that is not published as staged: another thread has written it. */
+  /** Counts a content object that is not published as staged: someone else has written it. */
   adopt(name: ObjectName): void;
   /** Forgets what is staged, and looks anew for what is published. */
   clear(): void;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
-import { type GrowingList, openChangeList } from "./change-list.ts";
+import { type NewList, openListWriter } from "./new-list.ts";
 import { emptySlabs, type SharedSlabs, slabKinds, unpackEmptier } from "./slabs.ts";
 import { openStaging, stagingPlaces } from "./staging.ts";
 import { openUnpacking, type Unpacking, type UnpackLimits } from "./unpack.ts";
@@ -13,9 +13,9 @@ export interface UnpackWork {
   readonly limits: UnpackLimits;
 }
 
-/** What it says of a layer, once. `list` is what formatChanges gives. */
+/** What it says of a layer, once. */
 export type UnpackAnswer =
-  | { readonly stream: number; readonly list: Uint8Array }
+  | { readonly stream: number; readonly list: NewList }
   | { readonly stream: number; readonly failure: SentError };
 
 /** An error as it passes between threads. */
@@ -23,14 +23,30 @@ export type SentError =
   | { readonly code: KeelsonError["code"]; readonly message: string; readonly hint: string }
   | { readonly error: Error; readonly properties: object };
 
+/** A layer on its way into the staging area, and its change list with it. */
+interface ListedUnpacking extends Omit<Unpacking, "finish"> {
+  finish(): NewList;
+}
+
 /** Unpacks layers as their slabs come. A layer that has failed is not looked at any more. */
 function main({ slabs, repository, parent, limits }: UnpackWork): void {
   const staging = openStaging({ ...stagingPlaces(repository, parent), damaged: new Set(), scratch: "thread" });
-  const layers = new Map<number, (Unpacking & { readonly list: GrowingList }) | undefined>();
+  const layers = new Map<number, ListedUnpacking | undefined>();
 
-  function openLayer(): Unpacking & { readonly list: GrowingList } {
-    const list = openChangeList();
-    return { ...openUnpacking(staging, limits, list.add), list };
+  function openLayer(): ListedUnpacking {
+    const list = openListWriter(staging.scratchPath());
+    const unpacking = openUnpacking(staging, limits, list.add);
+    return {
+      write: unpacking.write,
+      finish() {
+        unpacking.finish();
+        return list.finish();
+      },
+      abandon() {
+        unpacking.abandon();
+        list.abandon();
+      },
+    };
   }
 
   function take(stream: number, kind: number, bytes: Buffer): void {
@@ -39,11 +55,9 @@ function main({ slabs, repository, parent, limits }: UnpackWork): void {
     if (layer === undefined) return;
     if (kind === slabKinds.data) return layer.write(bytes);
     if (kind === slabKinds.hash) return;
+    if (kind === slabKinds.abandon) layer.abandon();
+    else parentPort?.postMessage({ stream, list: layer.finish() } satisfies UnpackAnswer);
     layers.set(stream, undefined);
-    if (kind === slabKinds.abandon) return layer.abandon();
-    layer.finish();
-    const list = layer.list.bytes();
-    parentPort?.postMessage({ stream, list } satisfies UnpackAnswer, [list.buffer]);
   }
 
   emptySlabs(slabs, unpackEmptier, (stream, kind, bytes) => {

@@ -30,11 +30,21 @@ export async function unpack(
   limits: UnpackLimits,
 ): Promise<readonly LayerChange[]> {
   const changes: LayerChange[] = [];
-  const unpacking = openUnpacking(staging, limits, (change) => changes.push(change));
+  await unpackEach(stream, staging, limits, (change) => changes.push(change));
+  return changes;
+}
+
+/** The same, giving the change list one by one to `add`. */
+export async function unpackEach(
+  stream: AsyncIterable<Buffer>,
+  staging: Staging,
+  limits: UnpackLimits,
+  add: (change: LayerChange) => void,
+): Promise<void> {
+  const unpacking = openUnpacking(staging, limits, add);
   try {
     for await (const chunk of stream) unpacking.write(chunk);
     unpacking.finish();
-    return changes;
   } catch (error) {
     unpacking.abandon();
     throw error;

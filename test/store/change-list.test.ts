@@ -4,7 +4,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
-import { formatChanges, readChangeList, readWholeChangeList, writeChangeList } from "../../src/store/change-list.ts";
+import {
+  changeListPath,
+  formatChanges,
+  readChangeList,
+  readWholeChangeList,
+  writeChangeList,
+} from "../../src/store/change-list.ts";
+import { openListWriter, readNewList } from "../../src/store/new-list.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 
 const diffId = digestOf("a layer");
@@ -120,5 +127,36 @@ describe("a change list", () => {
     expect(readChangeList(images, diffId)).toHaveLength(2);
     writeChangeList(images, diffId, formatChanges([]));
     expect(readdirSync(join(images, "layers"))).toHaveLength(1);
+  });
+});
+
+describe("a change list that grows in a file", () => {
+  it("is the one that is written whole, and is read as often as wanted", () => {
+    const scratch = scratchDirectory();
+    const name = "n".repeat(3000);
+    const changes = Array.from({ length: 500 }, (_, index): LayerChange => {
+      return index === 250
+        ? { kind: "whiteout", path: "gone" }
+        : { kind: "hardlink", path: `${index}${name}`, target: "t" };
+    });
+    const list = openListWriter(join(scratch, "list"));
+    for (const change of changes) list.add(change);
+    const made = list.finish();
+    expect(made).toEqual({ path: join(scratch, "list"), removes: true });
+    const layer = readNewList(made);
+    expect([[...layer], [...layer]]).toEqual([changes, changes]);
+    writeChangeList(join(scratch, "images"), diffId, formatChanges(changes));
+    expect(readFileSync(made.path)).toEqual(readFileSync(changeListPath(join(scratch, "images"), diffId)));
+  });
+
+  it("may be empty, and says that it removes nothing", () => {
+    const made = openListWriter(join(scratchDirectory(), "list")).finish();
+    expect([made.removes, [...readNewList(made)]]).toEqual([false, []]);
+  });
+
+  it("is closed once, however it ends", () => {
+    const list = openListWriter(join(scratchDirectory(), "list"));
+    list.finish();
+    expect(() => [list.abandon(), list.abandon()]).not.toThrow();
   });
 });

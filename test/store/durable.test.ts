@@ -82,6 +82,15 @@ describe("files written durably together", () => {
     expect(readdirSync(scratch, { recursive: true }).sort()).toEqual(["a", "in", "in/b", "in/deep", "in/deep/c"]);
   });
 
+  it("take the place of a file that is written already, and leave nothing where it was", () => {
+    const scratch = scratchDirectory();
+    writeFileSync(join(scratch, "written"), "content", { mode: 0o644 });
+    writeAllDurably([{ path: join(scratch, "in/file"), content: { file: join(scratch, "written") }, mode: 0o600 }]);
+    expect(readdirSync(scratch)).toEqual(["in"]);
+    expect(readFileSync(join(scratch, "in/file"), "utf8")).toBe("content");
+    expect(lstatSync(join(scratch, "in/file")).mode & 0o777).toBe(0o600);
+  });
+
   it("are none of them touched when one of them cannot be made, and nothing stays beside them", () => {
     const scratch = scratchDirectory();
     const path = join(scratch, "file");

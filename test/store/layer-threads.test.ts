@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { KeelsonError } from "../../src/errors.ts";
 import { digestOf } from "../../src/image/digest.ts";
-import { parseChanges } from "../../src/store/change-list.ts";
 import { type LayerThreads, startLayerThreads } from "../../src/store/layer-threads.ts";
+import { readNewList } from "../../src/store/new-list.ts";
 import { openRepository } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
@@ -59,10 +59,9 @@ it("threads unpack as unpack does, from their own memory or any other, several l
       third.unpack(slabbed(small, third.take)),
     ]);
   });
-  expect(lists.slice(0, 2).map(parseChanges)).toEqual([expected, expected]);
-  expect(parseChanges(lists[2] ?? Buffer.alloc(0))).toMatchObject([{ kind: "file", path: "small" }]);
-  for (const list of lists)
-    for (const change of parseChanges(list)) if ("object" in change) theirs.adopt(change.object);
+  expect(lists.slice(0, 2).map((list) => [...readNewList(list)])).toEqual([expected, expected]);
+  expect(lists.slice(2).flatMap((list) => [...readNewList(list)])).toMatchObject([{ kind: "file", path: "small" }]);
+  for (const list of lists) for (const change of readNewList(list)) if ("object" in change) theirs.adopt(change.object);
   theirs.publish();
   mine.publish();
   const find = (root: string): string =>
@@ -89,7 +88,7 @@ it("layers that fail say why, and the others go on", async () => {
       await expect(threads.open().unpack(broken())).rejects.toThrow("the wire broke");
       const layer = threads.open();
       const list = await layer.unpack(slabbed(good, layer.take));
-      expect(parseChanges(list)).toMatchObject([{ kind: "file", path: "good" }]);
+      expect([...readNewList(list)]).toMatchObject([{ kind: "file", path: "good" }]);
     }
     const error: unknown = await threads
       .open()
