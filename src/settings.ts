@@ -70,7 +70,11 @@ export const settingKeys = {
   auth_file: { default: "", meaning: "a file with registry credentials, asked before the usual ones" },
   ca_file: { default: "", meaning: "PEM certificates to trust beside the system's" },
   layer_size: { default: "17179869184", meaning: "bytes that one layer may expand to" },
-  layer_entries: { default: "1000000", meaning: "files, directories and links that one layer may have" },
+  layer_entries: {
+    default: "1000000",
+    meaning:
+      "files, directories and links that one layer may have; of directories that only paths name a tenth of it, or 1000",
+  },
   header_size: {
     default: "1048576",
     meaning: "bytes that the long names and attributes of one entry of a layer may have",

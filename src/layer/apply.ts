@@ -27,19 +27,19 @@ export interface Layer extends Iterable<LayerChange> {
 /**
  * Folds layers, lowest first, into one tree; each is asked for when those below it have been folded. Pure: the same lists give
  * the same tree. Throws E_LAYER, for paths too that no system call could take: symlinks can put directories below each other
- * without end. Throws E_LIMIT for a layer that makes more than `entriesLimit` files, directories and links: a few paths can
- * name very many directories that have no entry.
+ * without end. Throws E_LIMIT where the paths of a layer name more than `impliedLimit` directories that nothing else speaks of:
+ * few entries can do that, and each directory takes its place in memory.
  */
-export function foldLayers(layers: Iterable<Layer>, entriesLimit = Number.POSITIVE_INFINITY): DirectoryNode {
+export function foldLayers(layers: Iterable<Layer>, impliedLimit = Number.POSITIVE_INFINITY): DirectoryNode {
   const root = emptyDirectory();
   const shared = openShared();
   for (const layer of layers) {
-    let made = 0;
-    const count = (): void => {
-      if (++made > entriesLimit) throw tooMany(entriesLimit);
+    let implied = 0;
+    const imply = (): void => {
+      if (++implied > impliedLimit) throw tooManyImplied(impliedLimit);
     };
     if (layer.removes !== false) applyRemovals(root, layer);
-    for (const change of layer) applyChange(root, change, { shared, count });
+    for (const change of layer) applyChange(root, change, { shared, imply });
   }
   checkDepth(root);
   return root;
@@ -59,8 +59,8 @@ function checkDepth(root: DirectoryNode): void {
 /** What is common to the changes of a layer. */
 interface Folding {
   readonly shared: Shared;
-  /** Counts what the layer makes. */
-  count(): void;
+  /** Counts a directory that only a path names. */
+  imply(): void;
 }
 
 /** Equal attributes as one object: most entries of an image share a few owners, modes and times. */
@@ -98,32 +98,31 @@ function applyRemovals(root: DirectoryNode, layer: Layer): void {
   for (const remove of removals) remove();
 }
 
-function applyChange(root: DirectoryNode, change: LayerChange, { shared, count }: Folding): void {
-  count();
+function applyChange(root: DirectoryNode, change: LayerChange, { shared, imply }: Folding): void {
   switch (change.kind) {
     case "whiteout":
     case "opaque":
       return;
     case "directory":
-      return putDirectory(makePlace(root, change.path, count), shared(change.attributes));
+      return putDirectory(makePlace(root, change.path, imply), shared(change.attributes));
     case "hardlink":
-      return putNode(makePlace(root, change.path, count), hardLinkTarget(root, change));
+      return putNode(makePlace(root, change.path, imply), hardLinkTarget(root, change));
     case "file": {
       const { object, size } = change;
       const attributes = shared(change.attributes);
-      return putNode(makePlace(root, change.path, count), { kind: "file", attributes, object, size });
+      return putNode(makePlace(root, change.path, imply), { kind: "file", attributes, object, size });
     }
     case "symlink": {
       const { object, target } = change;
       const attributes = shared(change.attributes);
-      return putNode(makePlace(root, change.path, count), { kind: "symlink", attributes, object, target });
+      return putNode(makePlace(root, change.path, imply), { kind: "symlink", attributes, object, target });
     }
     case "fifo":
-      return putNode(makePlace(root, change.path, count), { kind: "fifo", attributes: shared(change.attributes) });
+      return putNode(makePlace(root, change.path, imply), { kind: "fifo", attributes: shared(change.attributes) });
     case "character": {
       const { major, minor } = change;
       const attributes = shared(change.attributes);
-      return putNode(makePlace(root, change.path, count), { kind: "character", attributes, major, minor });
+      return putNode(makePlace(root, change.path, imply), { kind: "character", attributes, major, minor });
     }
   }
 }
@@ -185,12 +184,8 @@ function refused(name: string, why: string): KeelsonError {
   });
 }
 
-function tooMany(limit: number): KeelsonError {
-  return new KeelsonError(
-    "E_LIMIT",
-    `a layer has more than ${limit} entries, with the directories that only paths name`,
-    {
-      hint: "Raise layer_entries in keelson.conf if the image is meant to be so large.",
-    },
-  );
+function tooManyImplied(limit: number): KeelsonError {
+  return new KeelsonError("E_LIMIT", `the paths of a layer name more than ${limit} directories that have no entry`, {
+    hint: "Raise layer_entries in keelson.conf, of which they may be a tenth, if the image is meant to be so.",
+  });
 }

@@ -63,7 +63,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
   function tree(): DirectoryNode {
-    folded ??= foldLayers(layersOf(slots, repository), limits.entries);
+    folded ??= foldLayers(layersOf(slots, repository), impliedLimit(limits));
     return folded;
   }
 
@@ -121,6 +121,11 @@ function openStoredLayers(
     stored.set(diffId, changes);
     return changes;
   };
+}
+
+/** How many directories there may be that only paths of a layer name. */
+function impliedLimit({ entries }: UnpackLimits): number {
+  return Math.max(1000, Math.floor(entries / 10));
 }
 
 /** One after the other: all of them at once would take several times the memory of the tree they make. */

@@ -3,20 +3,24 @@ import { foldLayers } from "../../src/layer/apply.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
 import { directory, file } from "./trees.ts";
 
-describe("the entries that a layer may make", () => {
+describe("the directories that only paths name", () => {
   const tooMany = expect.objectContaining({ code: "E_LIMIT", hint: expect.stringContaining("layer_entries") });
 
-  it("count the directories that only paths name, and those of a layer alone", () => {
-    const layer = [file("a/b/c"), file("a/b/d"), directory("a")];
-    expect(() => foldLayers([layer, layer], 5)).not.toThrow();
-    expect(() => foldLayers([layer], 4)).toThrow(tooMany);
+  it("are counted, and no others", () => {
+    const layer = [file("a/b/c"), file("a/b/d"), directory("e"), file("e/f")];
+    expect(() => foldLayers([layer], 2)).not.toThrow();
+    expect(() => foldLayers([layer], 1)).toThrow(tooMany);
   });
 
-  it("do not count what is there, and are counted while few are made", () => {
-    expect(() => foldLayers([[file("a/b/c")], [file("a/b/d")]], 3)).not.toThrow();
+  it("are counted for each layer, without those that are there", () => {
+    expect(() => foldLayers([[file("a/b/c")], [file("a/b/d"), file("g/h")]], 2)).not.toThrow();
+    expect(() => foldLayers([[file("a/b/c")], [file("g/h/i/j")]], 2)).toThrow(tooMany);
+  });
+
+  it("are counted while few of them are made", () => {
     const deep = file(`${"x/".repeat(1500)}x`);
-    expect(() => foldLayers([[deep]], 1500)).toThrow(tooMany);
-    expect(() => foldLayers([[deep]], 1501)).not.toThrow();
+    expect(() => foldLayers([[deep]], 1499)).toThrow(tooMany);
+    expect(() => foldLayers([[deep]], 1500)).not.toThrow();
   });
 });
 
