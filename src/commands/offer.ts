@@ -120,12 +120,8 @@ export async function readLayer<T>(
       shown.advance(bytes);
       advance?.(bytes);
     };
-    yield* openLayer(counted(source, count, stop), layer, diffId, {
-      limit: world.settings.layerSize,
-      take: taker?.take,
-      digest: taker?.digest,
-      known,
-    });
+    const options = { ...taker, limit: world.settings.layerSize, known };
+    yield* openLayer(counted(source, count, stop), layer, diffId, options);
   };
   try {
     const result = await unpack(open);

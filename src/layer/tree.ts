@@ -77,7 +77,7 @@ export function setChild(directory: DirectoryNode, name: string, node: TreeNode)
 }
 
 export function removeChild(directory: DirectoryNode, name: string): void {
-  if (directory.children !== noChildren) (directory.children as Map<string, TreeNode>).delete(name);
+  (directory.children as Map<string, TreeNode>).delete(name);
 }
 
 export function removeChildren(directory: DirectoryNode): void {

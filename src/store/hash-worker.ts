@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Digest } from "../image/digest.ts";
-import { emptySlabs, hashEmptier, type SharedSlabs, slabKinds } from "./slabs.ts";
+import { emptySlabs, type SharedSlabs, slabKinds } from "./slabs.ts";
 
 /** What it says of a layer that is asked for its digest: that of the tar so far. */
 export interface HashAnswer {
@@ -12,7 +12,7 @@ export interface HashAnswer {
 /** Hashes layers as their slabs come. */
 function main(slabs: SharedSlabs): void {
   const hashes = new Map<number, Hash>();
-  emptySlabs(slabs, hashEmptier, (stream, kind, bytes) => {
+  emptySlabs(slabs, "hash", (stream, kind, bytes) => {
     const hash = hashes.get(stream) ?? createHash("sha256");
     if (kind === slabKinds.data) hashes.set(stream, hash.update(bytes));
     else hashes.delete(stream);

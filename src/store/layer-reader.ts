@@ -1,9 +1,9 @@
 import type { Digest } from "../image/digest.ts";
+import type { NewList } from "./change-list.ts";
 import { type LayerThreads, startLayerThreads } from "./layer-threads.ts";
-import { type NewList, openListWriter } from "./new-list.ts";
 import type { Repository } from "./repository.ts";
 import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
-import { type UnpackLimits, unpackEach } from "./unpack.ts";
+import { type UnpackLimits, unpack } from "./unpack.ts";
 
 /** What reads a layer's tar. */
 export interface TarTaker {
@@ -21,8 +21,7 @@ export interface LayerReader {
   /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in threads of their own. */
   expect(bytes: number): void;
   /**
-   * As unpack does; several may be read at once. The list stands in the staging area. The repository does not know yet
-   * what of it is staged: see adopt.
+   * As unpack does; several may be read at once. The repository does not know yet what of it is staged: see adopt.
    */
   read(open: OpenTar): Promise<NewList>;
   /** Returns when nothing writes any more. */
@@ -42,14 +41,7 @@ export function openLayerReader(repository: Repository, parent: string | undefin
   async function readHere(open: OpenTar): Promise<NewList> {
     const piece = Buffer.allocUnsafeSlow(pieceSize);
     staging ??= openStaging({ ...stagingPlaces(repository.path, parent), damaged: new Set(), scratch: "layer" });
-    const list = openListWriter(staging.scratchPath());
-    try {
-      await unpackEach(open({ take: () => piece }), staging, limits, list.add);
-    } catch (error) {
-      list.abandon();
-      throw error;
-    }
-    return list.finish();
+    return unpack(open({ take: () => piece }), staging, limits);
   }
 
   return {

@@ -1,9 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
 import type { Digest } from "../image/digest.ts";
+import type { NewList } from "./change-list.ts";
 import type { HashAnswer } from "./hash-worker.ts";
-import type { NewList } from "./new-list.ts";
-import { makeSlabs, openFiller, type SlabFiller, type SlabKind } from "./slabs.ts";
+import { type Emptier, makeSlabs, openFiller, type SlabFiller, type SlabKind } from "./slabs.ts";
 import type { UnpackLimits } from "./unpack.ts";
 import type { SentError, UnpackAnswer, UnpackWork } from "./unpack-worker.ts";
 
@@ -20,7 +20,7 @@ export interface ThreadedLayer {
   take(): Buffer | Promise<Buffer>;
   /** The digest of the stream; to be asked by the stream itself, after its last piece. */
   digest(): Promise<Digest>;
-  /** As unpack does; the list stands in the staging area. */
+  /** As unpack does. */
   unpack(stream: AsyncIterable<Buffer>): Promise<NewList>;
 }
 
@@ -28,7 +28,7 @@ const form = import.meta.url.endsWith(".ts") ? "ts" : "js";
 
 /** Starts them; the caller stops them. `parent` as for openRepository. */
 export function startLayerThreads(repository: string, parent: string | undefined, limits: UnpackLimits): LayerThreads {
-  const slabs = makeSlabs(2);
+  const slabs = makeSlabs();
   const filler = openFiller(slabs);
   const layers = new Map<number, Layer>();
   let streams = 0;
@@ -64,7 +64,7 @@ export function startLayerThreads(repository: string, parent: string | undefined
 }
 
 /** Short-lived objects are all it makes: a small young generation keeps the memory flat. */
-function startWorker<T>(name: "unpack" | "hash", workerData: unknown, answered: (answer: T) => void): Worker {
+function startWorker<T>(name: Emptier, workerData: unknown, answered: (answer: T) => void): Worker {
   const program = new URL(`./${name}-worker.${form}`, import.meta.url);
   const worker = new Worker(program, { workerData, resourceLimits: { maxYoungGenerationSizeMb: 4 } });
   worker.on("message", answered);
@@ -94,7 +94,6 @@ function openLayer(filler: SlabFiller, number: number): Layer {
       return layer.hashed.promise;
     },
     async unpack(stream) {
-      for (const { promise } of [layer.answer, layer.hashed]) promise.catch(() => undefined);
       try {
         for await (const piece of stream) {
           if (layer.failure !== undefined) throw layer.failure.error;
@@ -108,6 +107,8 @@ function openLayer(filler: SlabFiller, number: number): Layer {
       return layer.answer.promise;
     },
   };
+  // Nobody may be waiting when they fail.
+  for (const { promise } of [layer.answer, layer.hashed]) promise.catch(() => undefined);
   return layer;
 }
 

@@ -11,8 +11,9 @@ export interface SharedSlabs {
   readonly control: SharedArrayBuffer;
 }
 
-/** The threads that empty, by their numbers. */
-export const [unpackEmptier, hashEmptier] = [0, 1];
+/** The threads that empty, and their numbers. */
+const emptiers = { unpack: 0, hash: 1 } as const;
+export type Emptier = keyof typeof emptiers;
 
 const slabSize = 256 * 1024;
 const slabCount = 16;
@@ -26,14 +27,14 @@ const entrySize = 4;
 const stopPatience = 60_000;
 
 /** Behind the queue, of each thread that empties: how many slabs it has emptied, and whether it has stopped. */
-const emptierSize = 2;
-const emptiers = queue + entrySize * slabCount;
+const progressSize = 2;
+const progress = queue + entrySize * slabCount;
+const controlSize = progress + progressSize * Object.keys(emptiers).length;
 
-/** For so many threads that empty. */
-export function makeSlabs(count: number): SharedSlabs {
+export function makeSlabs(): SharedSlabs {
   return {
     bytes: new SharedArrayBuffer(slabSize * slabCount),
-    control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * (emptiers + emptierSize * count)),
+    control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * controlSize),
   };
 }
 
@@ -90,10 +91,10 @@ export function openFiller({ bytes, control }: SharedSlabs): SlabFiller {
     },
     stop() {
       Atomics.store(words, stop, 1);
-      // It may be waiting for the next slab.
+      // They may be waiting for the next slab.
       Atomics.add(words, handed, slabCount);
       Atomics.notify(words, handed);
-      for (let at = emptiers; at < words.length; at += emptierSize) Atomics.wait(words, at + 1, 0, stopPatience);
+      for (let at = progress; at < controlSize; at += progressSize) Atomics.wait(words, at + 1, 0, stopPatience);
     },
   };
 }
@@ -105,7 +106,7 @@ function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(in
   let returned = 0;
   function emptiedByAll(): number {
     let least = Number.POSITIVE_INFINITY;
-    for (let at = emptiers; at < words.length; at += emptierSize) least = Math.min(least, Atomics.load(words, at));
+    for (let at = progress; at < controlSize; at += progressSize) least = Math.min(least, Atomics.load(words, at));
     return least;
   }
   return {
@@ -118,16 +119,16 @@ function openFreeSlabs(words: Int32Array): { take(): number | undefined; lend(in
 }
 
 /**
- * A side that empties, the one of this number: calls `use` for each slab until the other side says stop. Blocks the thread
+ * A side that empties: calls `use` for each slab until the other side says stop. Blocks the thread
  * while there is nothing to do.
  */
 export function emptySlabs(
   { bytes, control }: SharedSlabs,
-  emptier: number,
+  emptier: Emptier,
   use: (stream: number, kind: number, bytes: Buffer) => void,
 ): void {
   const words = new Int32Array(control);
-  const own = emptiers + emptierSize * emptier;
+  const own = progress + progressSize * emptiers[emptier];
   try {
     for (let count = 0; ; count++) {
       while (Atomics.load(words, handed) === count) Atomics.wait(words, handed, count);

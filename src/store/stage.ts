@@ -5,11 +5,10 @@ import type { Digest } from "../image/digest.ts";
 import { foldLayers, type Layer } from "../layer/apply.ts";
 import type { LayerChange, ObjectName } from "../layer/change.ts";
 import type { DirectoryNode } from "../layer/tree.ts";
-import { changeListPath, readWholeChangeList } from "./change-list.ts";
+import { listFile, type NewList, readNewList, readWholeChangeList } from "./change-list.ts";
 import { type NewFile, writeAllDurably } from "./durable.ts";
 import { addImage, imageFiles, imageRef, type StoredImage } from "./images.ts";
 import { type OpenTar, openLayerReader } from "./layer-reader.ts";
-import { type NewList, readNewList } from "./new-list.ts";
 import { marked } from "./prune.ts";
 import { removeTree } from "./remove.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "./repository.ts";
@@ -153,9 +152,7 @@ function* filesOf(
   manifestBytes: Uint8Array,
   configBytes: Uint8Array,
 ): Generator<NewFile> {
-  for (const slot of new Set(slots))
-    if (slot.fresh)
-      yield { path: changeListPath(images, slot.diffId), content: { file: listOf(slot).path }, mode: 0o600 };
+  for (const slot of new Set(slots)) if (slot.fresh) yield listFile(images, slot.diffId, listOf(slot));
   yield* imageFiles(images, manifestBytes, configBytes);
 }
 

@@ -112,8 +112,10 @@ function openPublished(directories: readonly string[]): (name: ObjectName, kind:
   return (name, kind) => {
     const prefix = name.slice(0, 2);
     for (const { directory, objects, read } of places) {
-      if (!read.has(prefix)) readObjects(directory, prefix, objects);
-      read.add(prefix);
+      if (!read.has(prefix)) {
+        readObjects(directory, prefix, objects);
+        read.add(prefix);
+      }
       if (objects[kind].has(name)) return directory;
     }
     return undefined;
@@ -122,8 +124,8 @@ function openPublished(directories: readonly string[]): (name: ObjectName, kind:
 
 function readObjects(directory: string, prefix: string, objects: ObjectSets): void {
   for (const file of namesIn(`${directory}/${prefix}`)) {
-    const dot = file.indexOf(".");
-    const kind = objectKinds.find((known) => known === file.slice(dot + 1));
-    if (kind !== undefined) objects[kind].add(`${prefix}${file.slice(0, dot)}`);
+    const [name, extension] = file.split(".");
+    const kind = objectKinds.find((known) => known === extension);
+    if (kind !== undefined) objects[kind].add(`${prefix}${name}`);
   }
 }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { KeelsonError } from "../errors.ts";
-import { type NewList, openListWriter } from "./new-list.ts";
-import { emptySlabs, type SharedSlabs, slabKinds, unpackEmptier } from "./slabs.ts";
+import type { NewList } from "./change-list.ts";
+import { emptySlabs, type SharedSlabs, slabKinds } from "./slabs.ts";
 import { openStaging, stagingPlaces } from "./staging.ts";
 import { openUnpacking, type Unpacking, type UnpackLimits } from "./unpack.ts";
 
@@ -23,34 +23,13 @@ export type SentError =
   | { readonly code: KeelsonError["code"]; readonly message: string; readonly hint: string }
   | { readonly error: Error; readonly properties: object };
 
-/** A layer on its way into the staging area, and its change list with it. */
-interface ListedUnpacking extends Omit<Unpacking, "finish"> {
-  finish(): NewList;
-}
-
 /** Unpacks layers as their slabs come. A layer that has failed is not looked at any more. */
 function main({ slabs, repository, parent, limits }: UnpackWork): void {
   const staging = openStaging({ ...stagingPlaces(repository, parent), damaged: new Set(), scratch: "thread" });
-  const layers = new Map<number, ListedUnpacking | undefined>();
-
-  function openLayer(): ListedUnpacking {
-    const list = openListWriter(staging.scratchPath());
-    const unpacking = openUnpacking(staging, limits, list.add);
-    return {
-      write: unpacking.write,
-      finish() {
-        unpacking.finish();
-        return list.finish();
-      },
-      abandon() {
-        unpacking.abandon();
-        list.abandon();
-      },
-    };
-  }
+  const layers = new Map<number, Unpacking | undefined>();
 
   function take(stream: number, kind: number, bytes: Buffer): void {
-    if (!layers.has(stream)) layers.set(stream, openLayer());
+    if (!layers.has(stream)) layers.set(stream, openUnpacking(staging, limits));
     const layer = layers.get(stream);
     if (layer === undefined) return;
     if (kind === slabKinds.data) return layer.write(bytes);
@@ -60,7 +39,7 @@ function main({ slabs, repository, parent, limits }: UnpackWork): void {
     layers.set(stream, undefined);
   }
 
-  emptySlabs(slabs, unpackEmptier, (stream, kind, bytes) => {
+  emptySlabs(slabs, "unpack", (stream, kind, bytes) => {
     try {
       take(stream, kind, bytes);
     } catch (error) {

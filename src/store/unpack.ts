@@ -4,6 +4,7 @@ import type { TarEntry } from "../layer/entry.ts";
 import { shownPath } from "../layer/path.ts";
 import { openTarReader, type TarSink } from "../layer/tar.ts";
 import { userOwned } from "../layer/user-owned.ts";
+import { type NewList, openListWriter } from "./change-list.ts";
 import { type FileWriter, openFileWriter, storeFile, storeSymlink } from "./content.ts";
 import { keepsOwners } from "./owner.ts";
 import type { Staging } from "./staging.ts";
@@ -21,30 +22,14 @@ export interface UnpackLimits {
 const wholeFileLimit = 256 * 1024;
 
 /**
- * Reads one layer's uncompressed tar into the staging area; its change list, in archive order. The stream
+ * Reads one layer's uncompressed tar into the staging area; its change list, which stands there too. The stream
  * is read to its end before the list is given. Throws E_LAYER, E_LIMIT, and what the stream throws.
  */
-export async function unpack(
-  stream: AsyncIterable<Buffer>,
-  staging: Staging,
-  limits: UnpackLimits,
-): Promise<readonly LayerChange[]> {
-  const changes: LayerChange[] = [];
-  await unpackEach(stream, staging, limits, (change) => changes.push(change));
-  return changes;
-}
-
-/** The same, giving the change list one by one to `add`. */
-export async function unpackEach(
-  stream: AsyncIterable<Buffer>,
-  staging: Staging,
-  limits: UnpackLimits,
-  add: (change: LayerChange) => void,
-): Promise<void> {
-  const unpacking = openUnpacking(staging, limits, add);
+export async function unpack(stream: AsyncIterable<Buffer>, staging: Staging, limits: UnpackLimits): Promise<NewList> {
+  const unpacking = openUnpacking(staging, limits);
   try {
     for await (const chunk of stream) unpacking.write(chunk);
-    unpacking.finish();
+    return unpacking.finish();
   } catch (error) {
     unpacking.abandon();
     throw error;
@@ -55,14 +40,15 @@ export async function unpackEach(
 export interface Unpacking {
   /** Takes the next bytes; the buffer may be reused when this returns. Throws E_LAYER, E_LIMIT. */
   write(chunk: Buffer): void;
-  /** Says that there are no more. Throws E_LAYER. */
-  finish(): void;
+  /** Says that there are no more; the change list, in archive order. Throws E_LAYER. */
+  finish(): NewList;
   /** Closes what is open. */
   abandon(): void;
 }
 
-/** See unpack. `add` is given the change list, in archive order. */
-export function openUnpacking(staging: Staging, limits: UnpackLimits, add: (change: LayerChange) => void): Unpacking {
+/** See unpack. */
+export function openUnpacking(staging: Staging, limits: UnpackLimits): Unpacking {
+  const list = openListWriter(staging.scratchPath());
   const parts = openParts();
   let planned: PlannedChange | undefined;
   let writer: FileWriter | undefined;
@@ -86,7 +72,7 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits, add: (chan
       else parts.add(chunk, chunk.length === planned.size);
     },
     end() {
-      if (planned !== undefined) add(storeChange(staging, planned, writer?.finish, parts.content));
+      if (planned !== undefined) list.add(storeChange(staging, planned, writer?.finish, parts.content));
       planned = undefined;
       writer = undefined;
     },
@@ -95,8 +81,14 @@ export function openUnpacking(staging: Staging, limits: UnpackLimits, add: (chan
 
   return {
     write: reader.write,
-    finish: reader.finish,
-    abandon: () => writer?.abandon(),
+    finish() {
+      reader.finish();
+      return list.finish();
+    },
+    abandon() {
+      writer?.abandon();
+      list.abandon();
+    },
   };
 }
 

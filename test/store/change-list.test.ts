@@ -1,17 +1,17 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/image/digest.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
 import {
-  changeListPath,
-  formatChanges,
+  listFile,
+  openListWriter,
   readChangeList,
+  readNewList,
   readWholeChangeList,
-  writeChangeList,
 } from "../../src/store/change-list.ts";
-import { openListWriter, readNewList } from "../../src/store/new-list.ts";
+import { writeAllDurably } from "../../src/store/durable.ts";
 import { scratchDirectory } from "../bed/scratch.ts";
 
 const diffId = digestOf("a layer");
@@ -40,15 +40,17 @@ const change: fc.Arbitrary<LayerChange> = fc.oneof(
   fc.record({ kind: fc.constant("opaque" as const), path: bytes }),
 );
 
+function write(images: string, changes: readonly LayerChange[]): void {
+  const list = openListWriter(join(scratchDirectory(), "list"));
+  for (const change of changes) list.add(change);
+  writeAllDurably([listFile(images, diffId, list.finish())]);
+}
+
 function written(images: string): string {
-  writeChangeList(
-    images,
-    diffId,
-    formatChanges([
-      { kind: "whiteout", path: "a" },
-      { kind: "opaque", path: "b" },
-    ]),
-  );
+  write(images, [
+    { kind: "whiteout", path: "a" },
+    { kind: "opaque", path: "b" },
+  ]);
   const [name = ""] = readdirSync(join(images, "layers"));
   return join(images, "layers", name);
 }
@@ -58,7 +60,7 @@ describe("a change list", () => {
     const images = scratchDirectory();
     fc.assert(
       fc.property(fc.array(change, { maxLength: 6 }), (changes) => {
-        writeChangeList(images, diffId, formatChanges(changes));
+        write(images, changes);
         // JSON knows no negative zero, and no time needs one.
         expect(readChangeList(images, diffId)).toEqual(JSON.parse(JSON.stringify(changes)));
         expect(JSON.parse(JSON.stringify(changes)).length).toBe(changes.length);
@@ -70,7 +72,7 @@ describe("a change list", () => {
   it("that is not there is undefined, and one without changes is empty", () => {
     const images = scratchDirectory();
     expect(readChangeList(images, diffId)).toBeUndefined();
-    writeChangeList(images, diffId, formatChanges([]));
+    write(images, []);
     expect(readChangeList(images, diffId)).toEqual([]);
     expect(readChangeList(images, digestOf("another layer"))).toBeUndefined();
   });
@@ -108,8 +110,10 @@ describe("a change list", () => {
       truncateSync(path, length);
       expect(() => readChangeList(images, diffId)).toThrow(damaged);
     }
-    writeFileSync(path, Buffer.concat([whole, Buffer.from('{"kind":"whiteout","path":"c"}\n')]));
-    expect(() => readChangeList(images, diffId)).toThrow(damaged);
+    for (const more of ['{"kind":"whiteout","path":"c"}\n', "half of a li", "\n", "\0"]) {
+      writeFileSync(path, Buffer.concat([whole, Buffer.from(more)]));
+      expect(() => readChangeList(images, diffId)).toThrow(damaged);
+    }
   });
 
   it("of another version is refused", () => {
@@ -125,13 +129,13 @@ describe("a change list", () => {
     const path = written(images);
     writeFileSync(join(images, "layers", `.${path.split("/").at(-1)}.keelson-new`), "half of a li");
     expect(readChangeList(images, diffId)).toHaveLength(2);
-    writeChangeList(images, diffId, formatChanges([]));
+    write(images, []);
     expect(readdirSync(join(images, "layers"))).toHaveLength(1);
   });
 });
 
 describe("a change list that grows in a file", () => {
-  it("is the one that is written whole, and is read as often as wanted", () => {
+  it("is read as often as wanted, and then is that of its layer", () => {
     const scratch = scratchDirectory();
     const name = "n".repeat(3000);
     const changes = Array.from({ length: 500 }, (_, index): LayerChange => {
@@ -145,8 +149,9 @@ describe("a change list that grows in a file", () => {
     expect(made).toEqual({ path: join(scratch, "list"), removes: true });
     const layer = readNewList(made);
     expect([[...layer], [...layer]]).toEqual([changes, changes]);
-    writeChangeList(join(scratch, "images"), diffId, formatChanges(changes));
-    expect(readFileSync(made.path)).toEqual(readFileSync(changeListPath(join(scratch, "images"), diffId)));
+    writeAllDurably([listFile(join(scratch, "images"), diffId, made)]);
+    expect(readChangeList(join(scratch, "images"), diffId)).toEqual(changes);
+    expect(existsSync(made.path)).toBe(false);
   });
 
   it("may be empty, and says that it removes nothing", () => {

@@ -1,5 +1,6 @@
 import { foldLayers } from "../../src/layer/apply.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
+import { readNewList } from "../../src/store/change-list.ts";
 import { checkout } from "../../src/store/checkout.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
@@ -7,14 +8,15 @@ import { unpack } from "../../src/store/unpack.ts";
 const limits = { entries: 1_000_000, bytes: 2 ** 34 };
 
 /** The change list of a layer's tar. */
-export function unpackBytes(repository: Repository, tar: Buffer): Promise<readonly LayerChange[]> {
-  return unpack(
+export async function unpackBytes(repository: Repository, tar: Buffer): Promise<readonly LayerChange[]> {
+  const list = await unpack(
     (async function* () {
       yield tar;
     })(),
     repository,
     limits,
   );
+  return [...readNewList(list)];
 }
 
 /** Unpacks layers, lowest first, into a repository of their own and checks their tree out; the repository. */

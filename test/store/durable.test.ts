@@ -1,4 +1,14 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -80,6 +90,20 @@ describe("files written durably together", () => {
     expect(paths.map((path) => readFileSync(path, "utf8"))).toEqual(paths);
     expect(paths.map((path) => lstatSync(path).mode & 0o777)).toEqual([0o600, 0o644, 0o600]);
     expect(readdirSync(scratch, { recursive: true }).sort()).toEqual(["a", "in", "in/b", "in/deep", "in/deep/c"]);
+  });
+
+  it("take the place of a file that is written on another file system", () => {
+    const [scratch, elsewhere] = [scratchDirectory(), mkdtempSync("/dev/shm/keelson-")];
+    try {
+      expect(lstatSync(elsewhere).dev).not.toBe(lstatSync(scratch).dev);
+      const file = join(elsewhere, "written");
+      writeFileSync(file, "content", { mode: 0o644 });
+      writeAllDurably([{ path: join(scratch, "file"), content: { file }, mode: 0o600 }]);
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+    expect([readdirSync(scratch), readFileSync(join(scratch, "file"), "utf8")]).toEqual([["file"], "content"]);
+    expect(lstatSync(join(scratch, "file")).mode & 0o777).toBe(0o600);
   });
 
   it("take the place of a file that is written already, and leave nothing where it was", () => {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { KeelsonError } from "../../src/errors.ts";
 import { digestOf } from "../../src/image/digest.ts";
+import { readNewList } from "../../src/store/change-list.ts";
 import { type LayerThreads, startLayerThreads } from "../../src/store/layer-threads.ts";
-import { readNewList } from "../../src/store/new-list.ts";
 import { openRepository } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
 import { runProgram, scratchDirectory } from "../bed/scratch.ts";
@@ -48,7 +48,7 @@ it("threads unpack as unpack does, from their own memory or any other, several l
   const directory = scratchDirectory();
   const archive = makeArchive();
   const mine = openRepository(join(directory, "mine"));
-  const expected = await unpack(whole(archive), mine, limits);
+  const expected = [...readNewList(await unpack(whole(archive), mine, limits))];
   const theirs = openRepository(join(directory, "theirs"));
   const lists = await withThreads(theirs.path, async (threads) => {
     const [one, other, third] = [threads.open(), threads.open(), threads.open()];

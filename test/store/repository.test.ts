@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { foldLayers } from "../../src/layer/apply.ts";
 import type { LayerChange } from "../../src/layer/change.ts";
+import { readNewList } from "../../src/store/change-list.ts";
 import { checkout } from "../../src/store/checkout.ts";
 import { openRepository, type Repository, stageCommit, writeRef } from "../../src/store/repository.ts";
 import { unpack } from "../../src/store/unpack.ts";
@@ -63,7 +64,7 @@ async function unpackDirectory(
     directory,
     ".",
   ]);
-  return unpack(createReadStream(archive), repository, limits);
+  return [...readNewList(await unpack(createReadStream(archive), repository, limits))];
 }
 
 describe("the repository", () => {

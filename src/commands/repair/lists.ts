@@ -1,8 +1,9 @@
 import { KeelsonError } from "../../errors.ts";
 import type { Drift } from "../../host/drift.ts";
 import type { Digest } from "../../image/digest.ts";
-import { formatChanges, writeChangeList } from "../../store/change-list.ts";
+import { listFile } from "../../store/change-list.ts";
 import { readStoredDocument, writeDocuments } from "../../store/documents.ts";
+import { writeAllDurably } from "../../store/durable.ts";
 import { imageRef, indexPath, readImages, writeImage } from "../../store/images.ts";
 import { removeFile } from "../../store/remove.ts";
 import { openRepository, writeRef } from "../../store/repository.ts";
@@ -63,8 +64,9 @@ async function healChangeLists(work: Work, image: KnownImage): Promise<void> {
     const repository = openRepository(paths.repository);
     await attempt(work, [finding.path], async () => {
       const { value, from } = await fetchLayer(work.world, lost, repository, work.tlsVerify);
+      // The list stands in the staging area: it leaves it before it is cleared.
+      writeAllDurably([listFile(paths.images, finding.diffId, value)]);
       repository.publish();
-      writeChangeList(paths.images, finding.diffId, formatChanges(value));
       work.sources.set(finding.path, from);
     });
   }

@@ -5,8 +5,8 @@ import type { Descriptor } from "../../image/manifest.ts";
 import { parsePlatform } from "../../image/platform.ts";
 import { parseReference, type Reference, shortDigest } from "../../image/reference.ts";
 import type { Verified } from "../../image/verified.ts";
-import type { LayerChange } from "../../layer/change.ts";
 import type { ImageSource, SourceImage } from "../../source/source.ts";
+import type { NewList } from "../../store/change-list.ts";
 import { readDocuments, readStoredDocument } from "../../store/documents.ts";
 import { type ImageIdentity, readImages } from "../../store/images.ts";
 import type { Repository } from "../../store/repository.ts";
@@ -105,7 +105,7 @@ export async function fetchLayer(
   lost: LostLayer,
   repository: Repository,
   tlsVerify: boolean,
-): Promise<Fetched<readonly LayerChange[]>> {
+): Promise<Fetched<NewList>> {
   const { headerSize, layerEntries, layerSize } = world.settings;
   const layerOf = new Map(lost.places.map(({ image, layer }) => [image, layer]));
   const { value } = await fromAny(world, [...layerOf.keys()], tlsVerify, async (source, name, image) => {
@@ -113,13 +113,13 @@ export async function fetchLayer(
     if (layer === undefined) throw new Error(`${name} has no layer ${lost.diffId}`);
     const from = `layer ${shortDigest(layer.digest)} of ${name}`;
     try {
-      const changes = await readLayer(
+      const list = await readLayer(
         world,
         source,
         { layer, diffId: lost.diffId, label: from, stop: world.signal },
         (open) => unpack(open(), repository, { entries: layerEntries, bytes: layerSize, header: headerSize }),
       );
-      return { value: changes, from };
+      return { value: list, from };
     } catch (error) {
       repository.discard();
       throw error;
