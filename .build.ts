@@ -21,8 +21,8 @@ KEELSON_EXECUTABLE=$home/keelson
 # For Node alone: what keelson starts gets an environment of its own.
 LD_LIBRARY_PATH=$home/lib
 export KEELSON_EXECUTABLE LD_LIBRARY_PATH
-# What is new to the heap is mostly soon forgotten: to gather more of it, or to grow by more at once, would only take memory.
-exec "$home/lib/node" --max-semi-space-size=2 --heap-growing-percent=20 "$home/lib/main.js" "$@"
+# What is new to the heap is mostly soon forgotten: to gather more of it would only take memory.
+exec "$home/lib/node" --max-semi-space-size=2 "$home/lib/main.js" "$@"
 `;
 
 rmSync(dist, { recursive: true, force: true });

@@ -17,6 +17,8 @@ const bytesAtOnce = 256 * 1024;
 /** A change list that openListWriter has made, on its way into the store. */
 export interface NewList {
   readonly path: string;
+  /** How many changes it has. */
+  readonly length: number;
   /** Whether it removes anything: has whiteouts or opaque markers. */
   readonly removes: boolean;
 }
@@ -37,6 +39,7 @@ export function openListWriter(path: string): ListWriter {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   const hash = createHash("sha256");
   let lines: string[] = [];
+  let length = 0;
   let removes = false;
   let open = true;
 
@@ -61,6 +64,7 @@ export function openListWriter(path: string): ListWriter {
   return {
     add(change) {
       removes ||= change.kind === "whiteout" || change.kind === "opaque";
+      length++;
       lines.push(`${JSON.stringify(change)}\n`);
       if (lines.length === linesAtOnce) pack();
     },
@@ -72,7 +76,7 @@ export function openListWriter(path: string): ListWriter {
       } finally {
         close();
       }
-      return { path, removes };
+      return { path, length, removes };
     },
     abandon: close,
   };

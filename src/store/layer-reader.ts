@@ -29,7 +29,7 @@ export interface LayerReader {
 }
 
 /** From so many bytes on threads pay for their start. */
-const threadWorth = 8 * 1024 * 1024;
+const threadWorth = 16 * 1024 * 1024;
 const pieceSize = 256 * 1024;
 
 /** `parent` as for openRepository. The caller stops it. */

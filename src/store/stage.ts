@@ -1,5 +1,6 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import type { ImageConfig } from "../image/config.ts";
 import type { Digest } from "../image/digest.ts";
 import { foldLayers, type Layer } from "../layer/apply.ts";
@@ -38,6 +39,9 @@ export interface ImageStage {
   discard(): void;
 }
 
+/** From so many changes on, memory matters more than time. */
+const manyChanges = 20_000;
+
 /** A layer of a stage; one that an image names twice is one slot in two places. */
 interface Slot {
   readonly diffId: Digest;
@@ -62,6 +66,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
   function tree(): DirectoryNode {
+    if (slots.reduce((sum, slot) => sum + (slot.stored ?? listOf(slot)).length, 0) > manyChanges) saveMemory();
     folded ??= foldLayers(layersOf(slots, repository), impliedLimit(limits));
     return folded;
   }
@@ -120,6 +125,14 @@ function openStoredLayers(
     stored.set(diffId, changes);
     return changes;
   };
+}
+
+/**
+ * Lets the heaps of all threads grow by no more than a fifth at a time, so that a large tree takes little more than itself.
+ * Given to Node when it starts, the option would cost the time to compile what comes compiled.
+ */
+function saveMemory(): void {
+  setFlagsFromString("--heap-growing-percent=20");
 }
 
 /** How many directories there may be that only paths of a layer name. */

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openShelf } from "../bed/image-shelf.ts";
@@ -21,6 +21,27 @@ it("the built program needs nothing of its host but a shell and glibc", async ()
   // Which takes the lock, for which it calls libc.
   const ran = await runToEnd("chroot", [root, "/opt/keelson/keelson", "recover"], { env: environment });
   expect(ran).toEqual({ status: 0, stdout: "nothing to recover\n", stderr: "" });
+});
+
+it("Node takes its own modules as they come compiled, whatever the launcher asks of it", async () => {
+  const program = await builtProgram();
+  const home = scratchDirectory();
+  const probe = join(home, "probe.cjs");
+  writeFileSync(
+    probe,
+    `require("http");
+    const { compiledWithCache, compiledWithoutCache } =
+      require("internal/test/binding").internalBinding("builtins").getCacheUsage();
+    console.log(JSON.stringify([compiledWithCache.size > 0, [...compiledWithoutCache]]));`,
+  );
+  symlinkSync(join(dirname(program), "lib"), join(home, "lib"));
+  const launcher = readFileSync(program, "utf8").replace(
+    '"$home/lib/main.js"',
+    '--no-warnings --expose-internals "$@"',
+  );
+  writeFileSync(join(home, "keelson"), launcher, { mode: 0o755 });
+  const ran = await runToEnd(join(home, "keelson"), [probe], { env: environment });
+  expect(ran).toEqual({ status: 0, stdout: "[true,[]]\n", stderr: "" });
 });
 
 describe("units call keelson where the host has it", () => {

@@ -146,7 +146,7 @@ describe("a change list that grows in a file", () => {
     const list = openListWriter(join(scratch, "list"));
     for (const change of changes) list.add(change);
     const made = list.finish();
-    expect(made).toEqual({ path: join(scratch, "list"), removes: true });
+    expect(made).toEqual({ path: join(scratch, "list"), length: 500, removes: true });
     const layer = readNewList(made);
     expect([[...layer], [...layer]]).toEqual([changes, changes]);
     writeAllDurably([listFile(join(scratch, "images"), diffId, made)]);
