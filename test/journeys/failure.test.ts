@@ -206,9 +206,12 @@ describe("a full disk", () => {
     return disk;
   }
 
-  it("in the middle of a layer leaves nothing", async () => {
-    const image = await shelf.build({ layers: [etcdLike(), { "usr/large": randomBytes(8 * 1024 * 1024) }] });
-    const host = await makeHost(await smallDisk("size=16m"));
+  it.each([
+    ["", 8, 16],
+    [", unpacked by threads,", 24, 32],
+  ])("in the middle of a layer%s leaves nothing", async (_how, layer, disk) => {
+    const image = await shelf.build({ layers: [etcdLike(), { "usr/large": randomBytes(layer * 1024 * 1024) }] });
+    const host = await makeHost(await smallDisk(`size=${disk}m`));
     expect((await host.refused(1, "install", "--name", "foo", image.reference)).code).toBe("E_NO_SPACE");
   });
 
