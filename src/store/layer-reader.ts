@@ -2,7 +2,6 @@ import type { Digest } from "../image/digest.ts";
 import type { NewList } from "./change-list.ts";
 import { type LayerThreads, startLayerThreads } from "./layer-threads.ts";
 import type { Repository } from "./repository.ts";
-import { openStaging, type Staging, stagingPlaces } from "./staging.ts";
 import { type UnpackLimits, unpack } from "./unpack.ts";
 
 /** What reads a layer's tar. */
@@ -20,9 +19,7 @@ export type OpenTar = (taker?: TarTaker) => AsyncIterable<Buffer>;
 export interface LayerReader {
   /** Says how many bytes of layers, as stored, are about to be read: many are unpacked in threads of their own. */
   expect(bytes: number): void;
-  /**
-   * As unpack does; several may be read at once. The repository does not know yet what of it is staged: see adopt.
-   */
+  /** As unpack does; several may be read at once. What is staged the repository knows only when it has adopted it. */
   read(open: OpenTar): Promise<NewList>;
   /** Returns when nothing writes any more. */
   stop(): void;
@@ -35,13 +32,10 @@ const pieceSize = 256 * 1024;
 /** `parent` as for openRepository. The caller stops it. */
 export function openLayerReader(repository: Repository, parent: string | undefined, limits: UnpackLimits): LayerReader {
   let threads: LayerThreads | undefined;
-  // As threads have one: what is staged is adopted from the list, and known once.
-  let staging: Staging | undefined;
 
   async function readHere(open: OpenTar): Promise<NewList> {
     const piece = Buffer.allocUnsafeSlow(pieceSize);
-    staging ??= openStaging({ ...stagingPlaces(repository.path, parent), damaged: new Set(), scratch: "layer" });
-    return unpack(open({ take: () => piece }), staging, limits);
+    return unpack(open({ take: () => piece }), repository, limits);
   }
 
   return {
@@ -58,7 +52,6 @@ export function openLayerReader(repository: Repository, parent: string | undefin
     stop() {
       threads?.stop();
       threads = undefined;
-      staging = undefined;
     },
   };
 }

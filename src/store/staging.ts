@@ -77,7 +77,8 @@ export function openStaging({ staging, published, damaged, scratch }: StagingPla
       return `${staging}/${scratch}-${scratches++}`;
     },
     adopt(name) {
-      if (directoryOf(name, "file") === undefined) staged.file.add(name);
+      // Of two equal strings the caller's is the one that is kept anyway.
+      if (staged.file.delete(name) || directoryOf(name, "file") === undefined) staged.file.add(name);
     },
     clear() {
       for (const kind of objectKinds) staged[kind].clear();
