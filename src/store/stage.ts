@@ -66,8 +66,7 @@ export function openStage(paths: StorePaths, limits: UnpackLimits, scratch?: str
   let folded: DirectoryNode | undefined;
   const reader = openLayerReader(repository, parent, limits);
   function tree(): DirectoryNode {
-    if (slots.reduce((sum, slot) => sum + (slot.stored ?? listOf(slot)).length, 0) > manyChanges) saveMemory();
-    folded ??= foldLayers(layersOf(slots, repository), impliedLimit(limits));
+    folded ??= fold(slots, repository, limits);
     return folded;
   }
 
@@ -125,6 +124,11 @@ function openStoredLayers(
     stored.set(diffId, changes);
     return changes;
   };
+}
+
+function fold(slots: readonly Slot[], repository: Repository, limits: UnpackLimits): DirectoryNode {
+  if (slots.reduce((sum, slot) => sum + (slot.stored ?? listOf(slot)).length, 0) > manyChanges) saveMemory();
+  return foldLayers(layersOf(slots, repository), impliedLimit(limits));
 }
 
 /**
